@@ -1,0 +1,178 @@
+"""JSON as a strict consumer reads it, and comparing two JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from scorers._text import composed
+
+MAX_DEPTH = 100
+"""Levels of nesting; a deeper text is not read: it would exhaust the stack of whoever does."""
+
+Problem: TypeAlias = Literal["", "empty", "fenced", "surrounded", "invalid", "too_deep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A JSON value, or the problem that a strict parser has with the text."""
+
+    value: Any = None
+    problem: Problem = ""
+
+
+def read(given: Any, *, allow_fences: bool = False) -> Parsed:
+    """``given`` as JSON. A text is parsed strictly: no NaN, no fences, nothing around it.
+
+    What is not a text is taken as the value itself. With ``allow_fences``, one Markdown code block that holds
+    JSON is read, whatever is said around it.
+    """
+    if not isinstance(given, str):
+        return Parsed(given) if depth_within(given, MAX_DEPTH) else Parsed(problem="too_deep")
+    strict = _parse(given)
+    if not strict.problem or strict.problem in ("empty", "too_deep"):
+        return strict
+    fenced = _in_fence(given)
+    if fenced is not None:
+        inner = _parse(fenced)
+        if not inner.problem:
+            return inner if allow_fences else Parsed(problem="fenced")
+    return Parsed(problem="surrounded") if _holds_object(given) else strict
+
+
+def _parse(text: str) -> Parsed:
+    if not text.strip():
+        return Parsed(problem="empty")
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        return Parsed(problem="too_deep")
+    except ValueError:  # includes integers with too many digits
+        return Parsed(problem="invalid")
+    return Parsed(value) if depth_within(value, MAX_DEPTH) else Parsed(problem="too_deep")
+
+
+def _in_fence(text: str) -> str | None:
+    """What stands in the first Markdown code block (no regular expression: a hostile text costs no more)."""
+    start = text.find("```")
+    begin = text.find("\n", start) if start >= 0 else -1
+    end = text.find("```", begin) if begin >= 0 else -1
+    return text[begin:end] if end >= 0 else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _holds_object(text: str) -> bool:
+    """Whether there is prose around what would be a JSON object or array."""
+    for opening, closing in ("{}", "[]"):
+        start, end = text.find(opening), text.rfind(closing)
+        if 0 <= start < end and not _parse(text[start : end + 1]).problem:
+            return True
+    return False
+
+
+def depth_within(value: Any, most: int) -> bool:
+    """Whether ``value`` is nested at most ``most`` levels deep (one that holds itself is not)."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, Mapping | list | tuple)
+            for child in (item.values() if isinstance(item, Mapping) else item)
+        ]
+        if not level:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How leaf values are compared."""
+
+    tolerance: float = 0.0
+    ignore_case: bool = False
+    ignore_order: bool = False
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether two JSON values are equal. True is not 1; 1 is 1.0; keys have no order."""
+        if isinstance(a, Mapping):
+            return isinstance(b, Mapping) and a.keys() == b.keys() and all(self.same(a[k], b[k]) for k in a)
+        if isinstance(a, list | tuple):
+            if not isinstance(b, list | tuple) or len(a) != len(b):
+                return False
+            if self.ignore_order:
+                return self.shared(a, b) == len(a)
+            return all(self.same(x, y) for x, y in zip(a, b, strict=True))
+        if isinstance(a, str):
+            return isinstance(b, str) and self._folded(a) == self._folded(b)
+        if a is None or isinstance(a, bool):
+            return a is b
+        if isinstance(a, int | float):
+            number = isinstance(b, int | float) and not isinstance(b, bool)
+            return number and (a == b or abs(a - b) <= self.tolerance)
+        return bool(a == b)
+
+    def shared(self, a: Any, b: Any) -> int:
+        """How many items of the list ``a`` have an equal one in ``b``, each used once.
+
+        With a tolerance each is compared with each, up to 200 values in a list; longer lists are compared
+        without it.
+        """
+        if self.tolerance and _size(a) <= _PAIRWISE and _size(b) <= _PAIRWISE:
+            return self._shared_pairwise(a, list(b))
+        counts: dict[Any, int] = {}
+        for item in b:
+            key = self._key(item)
+            counts[key] = counts.get(key, 0) + 1
+        found = 0
+        for item in a:
+            key = self._key(item)
+            if counts.get(key, 0) > 0:
+                counts[key] -= 1
+                found += 1
+        return found
+
+    def _shared_pairwise(self, a: Any, left: list[Any]) -> int:
+        found = 0
+        for item in a:
+            for index, other in enumerate(left):
+                if self.same(item, other):
+                    del left[index]
+                    found += 1
+                    break
+        return found
+
+    def _key(self, value: Any) -> Any:
+        """Something hashable that is equal for equal values."""
+        if isinstance(value, str):
+            return self._folded(value)
+        if isinstance(value, Mapping):
+            return "object", frozenset((key, self._key(child)) for key, child in value.items())
+        if isinstance(value, list | tuple):
+            keys = [self._key(child) for child in value]
+            if not self.ignore_order:
+                return "list", tuple(keys)
+            counts: dict[Any, int] = {}
+            for key in keys:
+                counts[key] = counts.get(key, 0) + 1
+            return "list", frozenset(counts.items())
+        return ("bool", value) if isinstance(value, bool) else ("value", value)
+
+    def _folded(self, text: str) -> str:
+        text = composed(text)
+        return text.casefold() if self.ignore_case else text
+
+
+_PAIRWISE = 200
+
+
+def _size(value: Any) -> int:
+    """How many values ``value`` holds, at whatever depth."""
+    if isinstance(value, Mapping):
+        return 1 + sum(map(_size, value.values()))
+    return 1 + sum(map(_size, value)) if isinstance(value, list | tuple) else 1

@@ -1,0 +1,1 @@
+"""Deterministic scorers, one module each."""

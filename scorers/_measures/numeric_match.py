@@ -1,0 +1,92 @@
+"""numeric_match: the number that the output gives is the expected one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scorers import _numbers
+from scorers._base import Measure
+from scorers._errors import ScorerSpecError
+from scorers._text import as_text, clip
+from scorers._types import Sample, Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumericMatch(Measure):
+    """1.0 where the number in the output equals the expected one, else 0.0.
+
+    The number is the marked one ("#### 42", "Answer: 42", "the answer is 42", a LaTeX box), else the last
+    one. Thousands separators, currency signs, units, percent signs, simple fractions, powers of ten and
+    the words thousand to trillion are understood. The expected value is a number or a text that holds one.
+
+    Kinds of evidence: ``match``, ``empty``, ``no_number``, ``not_a_number`` (``strict``), ``sign``, ``scale``
+    (wrong by a power of ten), ``close`` (within 1 %), ``different``.
+
+    Example:
+        >>> from scorers import numeric_match
+        >>> numeric_match()(output="3 boxes of 14 make 42 eggs, so $1,042.50 in all.", expected=1042.5).value
+        1.0
+        >>> numeric_match(tolerance=0.5)(output="Answer: 41.6 kg", expected="42").value
+        1.0
+    """
+
+    name: str = "numeric_match"
+    tolerance: float = 0.0
+    """Largest absolute difference that is still equal."""
+    relative_tolerance: float = _numbers.ROUNDING
+    """Largest difference as a share of the expected value."""
+    marker: str | None = None
+    """The text that comes before the answer, instead of the usual ones."""
+    strict: bool = False
+    """The output must be the number and nothing else (currency and percent signs may stand with it)."""
+    decimal_comma: bool = False
+    """Numbers are written as 1.234,50."""
+
+    def _check(self) -> None:
+        for option in ("tolerance", "relative_tolerance"):
+            if getattr(self, option) < 0:
+                raise ScorerSpecError(f"{self.name}: option {option!r} must not be negative", key=option)
+
+    def _score(self, sample: Sample) -> Score:
+        wanted = _numbers.given(sample.expected, marker=self.marker, decimal_comma=self.decimal_comma)
+        if wanted is None:
+            return self._unscored(
+                "bad_expected", f"the expected value {clip(sample.expected)!r} holds no number"
+            )
+        output = sample.output
+        how = "last"
+        if isinstance(output, int | float):
+            got, how = _numbers.given(output), "number"
+        elif self.strict:
+            got, how = _numbers.whole(as_text(output), decimal_comma=self.decimal_comma), "whole"
+        else:
+            got, how = _numbers.answer(as_text(output), marker=self.marker, decimal_comma=self.decimal_comma)
+        if got is None:
+            text = as_text(output).strip()
+            kind = "empty" if not text else "not_a_number" if self.strict else "no_number"
+            return self._found(0.0, kind, f"expected {_shown(wanted)}, got {clip(text)!r}")
+        evidence = {"got": _shown(got), "expected": _shown(wanted), "how": how}
+        if _numbers.close(got, wanted, absolute=self.tolerance, relative=self.relative_tolerance):
+            return self._found(1.0, "match", "", **evidence)
+        return self._found(
+            0.0, _miss(got, wanted), f"expected {_shown(wanted)}, got {_shown(got)}", **evidence
+        )
+
+
+def _shown(number: _numbers.Number) -> str:
+    return f"{clip(str(number.value), 40)}{'%' if number.percent else ''}"
+
+
+def _miss(got: _numbers.Number, wanted: _numbers.Number) -> str:
+    def near(value: float, share: float) -> bool:
+        return abs(got.value - value) <= share * abs(value)
+
+    value = wanted.value
+    if value and near(-value, _numbers.ROUNDING):
+        return "sign"
+    if value and any(near(value * 10.0**power, _numbers.ROUNDING) for power in range(-9, 10) if power):
+        return "scale"
+    return "close" if value and near(value, 0.01) else "different"
+
+
+numeric_match = NumericMatch

@@ -1,0 +1,114 @@
+"""What a scorer takes and gives: Score, Sample, and the sans-IO protocol of judges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+UnscoredReason: TypeAlias = Literal[
+    "no_expected",  # there is nothing to compare with
+    "bad_expected",  # what it should be compared with cannot be used (say, it is not a number)
+    "off_menu",  # the judge answered something that is not one of the offered verdicts
+    "judge_failed",  # the judge could not be reached or gave no answer
+    "timeout",  # scoring took longer than allowed
+    "error",  # the scorer itself broke; the rationale says how
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One scorer's finding on one output: a ``value`` in [0, 1] or ``unscored`` with a reason, never both."""
+
+    name: str
+    version: str = "1"
+    value: float | None = None
+    unscored: UnscoredReason | None = None
+    rationale: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that back the finding: what was compared, per-field results, which path decided."""
+    cost_usd: float | None = None
+    """What the judge call cost; None if there was none or its price is unknown."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.unscored is None):
+            raise ValueError(f"score {self.name!r} needs either a value or an unscored reason")
+        if self.value is not None and not (math.isfinite(self.value) and 0.0 <= self.value <= 1.0):
+            raise ValueError(f"score {self.name!r} has value {self.value!r}; it must be within [0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One output to score, with what is known about it."""
+
+    output: Any
+    expected: Any = None
+    inputs: Mapping[str, Any] | None = None
+    trace: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a judge wants to ask a model."""
+
+    messages: Sequence[Mapping[str, str]]
+    model: str
+    max_tokens: int | None = None
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the wanted answer, for providers that can enforce one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back; ``error`` says why there is no ``text``."""
+
+    text: str | None = None
+    error: str | None = None
+    cost_usd: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Complete(Protocol):
+    """How a judge reaches a model: inject your own, or leave it to the default."""
+
+    def __call__(self, question: Question, /) -> Awaitable[Answer]:
+        """Ask ``question.model``; never raises for a failed call, but gives an Answer with ``error``."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A deterministic measure: callable on one output."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+    def __call__(
+        self, *, output: Any, expected: Any = None, inputs: Mapping[str, Any] | None = None, trace: Any = None
+    ) -> Score:
+        """Score one output."""
+        ...
+
+
+@runtime_checkable
+class Judge(Scorer, Protocol):
+    """A measure that asks a model. It does no I/O itself: ``ask`` says what to ask, ``conclude`` reads it."""
+
+    @property
+    def model(self) -> str:
+        """``provider/model`` of the model that is asked."""
+        ...
+
+    def ask(self, sample: Sample, /) -> Score | Question:
+        """The score, where a cheap check settles it; else the question for the model."""
+        ...
+
+    def conclude(self, sample: Sample, answer: Answer, /) -> Score:
+        """The score that follows from the model's answer."""
+        ...
