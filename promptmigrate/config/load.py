@@ -1,0 +1,168 @@
+"""Reading the experiment file, and errors that say where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from promptmigrate.config.schema import Config, PromptConfig
+from promptmigrate.errors import ConfigError, TemplateError
+from promptmigrate.files import Lines, YAMLError, parse_yaml
+from promptmigrate.types import Prompt
+
+
+def inline_prompt(config: PromptConfig, folder: Path) -> Prompt:
+    """The Prompt that is written in the experiment file or in the file it names (relative to ``folder``).
+
+    Raises:
+        TemplateError: it cannot be read or used.
+    """
+    if config.file is None:
+        return Prompt.of(config.text if config.text is not None else config.messages or [])
+    path = folder / config.file
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise TemplateError(f"file {path} cannot be read: {reason}") from error
+    return Prompt.of(text)
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and validate an experiment file.
+
+    Raises:
+        ConfigError: the file cannot be read or something in it is wrong.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"the experiment file cannot be read: {error.strerror}", file=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the experiment file is not UTF-8 text", file=path) from error
+    try:
+        data, lines = parse_yaml(text)
+    except YAMLError as error:
+        raise ConfigError(str(error), file=path, line=error.line) from error
+    return parse_config(data, lines=lines, file=path)
+
+
+def parse_config(data: object, *, lines: Lines | None = None, file: Path | None = None) -> Config:
+    """Validate an experiment given as plain data.
+
+    Raises:
+        ConfigError: with file, line, key and the nearest valid key, as far as known.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(
+            "the experiment file must be a mapping of keys; see 'promptmigrate init'", file=file
+        )
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise _config_error(error, lines or Lines(), file) from error
+    if isinstance(config.prompt, PromptConfig):
+        line = (lines or Lines()).get(("prompt",))
+        try:
+            prompt = inline_prompt(config.prompt, file.parent if file else Path())
+        except TemplateError as error:
+            raise ConfigError(f"prompt: {error}", file=file, line=line, key="prompt") from error
+        if not prompt.variables:
+            raise ConfigError(
+                "prompt: the template has no placeholders; write the varying parts as {{name}}",
+                file=file,
+                line=line,
+                key="prompt",
+            )
+    elif not config.prompt.startswith("prompts:/"):
+        raise ConfigError(
+            f"prompt: {config.prompt!r} must be prompts:/name@alias or prompts:/name/version, "
+            "or a mapping with text, messages or file",
+            file=file,
+            line=(lines or Lines()).get(("prompt",)),
+            key="prompt",
+        )
+    return config
+
+
+def _config_error(error: ValidationError, lines: Lines, file: Path | None) -> ConfigError:
+    """The first finding (unknown keys before others, since a misspelt key explains a missing one)."""
+    findings = sorted(error.errors(include_url=False), key=_finding_order)
+    finding = findings[0]
+    # pydantic puts the branch of a union it tried into the location; users know only keys
+    location = tuple(
+        part for part in finding["loc"] if isinstance(part, int) or (part.islower() and "[" not in part)
+    )
+    if not location and (
+        named := re.match(r"(\w+(?:\.\w+)+): ", finding["msg"].removeprefix("Value error, "))
+    ):
+        location = tuple(int(part) if part.isdigit() else part for part in named[1].split("."))
+    key = ".".join(str(part) for part in location)
+    line: int | None = None
+    for length in range(len(location), -1, -1):
+        if location[:length] in lines:
+            line = lines[location[:length]]
+            break
+    message = finding["msg"].removeprefix("Value error, ")
+    match finding["type"]:
+        case "extra_forbidden":
+            known = _known_keys(location[:-1])
+            near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            text = f"unknown key '{key}'; {hint}"
+        case "missing":
+            text = f"'{key}' is missing"
+            if key == "gate.margin":
+                text += "; state how much worse than production would be acceptable, such as 0.02"
+        case "too_long" if key == "targets":
+            text = "'targets' holds more than one model; migrate to one model at a time"
+        case "value_error":
+            text = f"'{key}': {message.removeprefix(f'{key}: ')}" if key else message
+        case _:
+            text = f"'{key}': {message[0].lower()}{message[1:]}, got {finding['input']!r:.80}"
+    return ConfigError(text, file=file, line=line, key=key)
+
+
+def _finding_order(finding: Any) -> int:
+    """Unknown keys first; last, that a mapping is not the text which the key could also hold."""
+    if finding["type"] == "extra_forbidden":
+        return 0
+    return 2 if finding["type"] == "string_type" and isinstance(finding["input"], Mapping) else 1
+
+
+def _known_keys(path: tuple[str | int, ...]) -> list[str]:
+    """The valid keys of the section at ``path``."""
+    section: type[BaseModel] = Config
+    for part in path:
+        if isinstance(part, int) or part not in section.model_fields:
+            continue  # list index, or the free name of an endpoint or a price
+        found = _section_in(section.model_fields[part].annotation)
+        if found is None:
+            return []
+        section = found
+    return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if (found := _section_in(argument)) is not None:
+            return found
+    return None
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of the experiment file, for editors."""
+    schema = Config.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "promptmigrate experiment",
+        **schema,
+    }
