@@ -1,0 +1,190 @@
+"""The Door: the one way by which every part asks models."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from promptmigrate.errors import PromptMigrateError
+from promptmigrate.lm.cache import Cache
+from promptmigrate.lm.calls import Caller
+from promptmigrate.lm.endpoints import resolve
+from promptmigrate.lm.ledger import Ledger
+from promptmigrate.lm.loop import BackgroundLoop
+from promptmigrate.lm.prices import Price, Prices
+from promptmigrate.lm.record import Recorder, Recording
+from promptmigrate.lm.routes import Routes
+from promptmigrate.lm.spend import Spend
+from promptmigrate.types import Reply, Request
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
+
+T = TypeVar("T")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Door:
+    """Asks models: cached, counted, limited, retried. Open it with :meth:`open`, use it as a context manager.
+
+    Asynchronous inside, on one event loop of its own; :meth:`complete` is the same code for threads and
+    :meth:`acomplete` for coroutines of any loop. A thousand tasks are best run by :meth:`run`, where each
+    call is made on the Door's loop itself.
+    """
+
+    def __init__(
+        self, *, caller: Caller, prices: Prices, ledger: Ledger, endpoints: Mapping[str, EndpointConfig],
+        closing: ExitStack,
+    ) -> None:  # fmt: skip
+        self._caller, self._prices, self._ledger, self._endpoints = caller, prices, ledger, endpoints
+        self._closing = closing
+        self._loop = BackgroundLoop()
+        atexit.register(self.close)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        endpoints: Mapping[str, EndpointConfig] = _NOTHING,
+        prices: Mapping[str, PriceConfig] = _NOTHING,
+        cache: Path | None = None,
+        ledger: Path | None = None,
+        budget: BudgetConfig | None = None,
+        record: Path | None = None,
+        replay: Path | None = None,
+        total_timeout_s: float = 300,
+        max_attempts: int = 4,
+    ) -> Door:
+        """Open a Door. Nothing is sent and no thread is started.
+
+        Args:
+            endpoints: by provider, the first part of ``provider/model``.
+            prices: by ``provider/model``; they go before all others.
+            cache: SQLite file of answers; without one every call is sent.
+            ledger: SQLite file of what was spent; the budget holds over all processes that use it. Without
+                one it is kept in memory.
+            budget: what may be spent; no request is sent that could go over it.
+            record: JSONL file to which every reply is appended.
+            replay: a recording that answers instead of any endpoint; no connection is made.
+            total_timeout_s: seconds that one call may take with all its retries, from when it is first sent.
+            max_attempts: requests that one call may send.
+
+        Raises:
+            StorageError: a file cannot be used.
+        """
+        with ExitStack() as stack:
+            answers = None
+            if cache is not None:
+                answers = Cache(cache)
+                stack.callback(answers.close)
+            account = Ledger(ledger, budget)
+            stack.callback(account.close)
+            recording = Recording(replay) if replay is not None else None
+            recorder = None
+            if record is not None:
+                recorder = Recorder(record)
+                stack.callback(recorder.close)
+            stated = Prices(prices)
+            caller = Caller(
+                routes=Routes(endpoints, recording),
+                prices=stated,
+                cache=answers,
+                ledger=account,
+                recorder=recorder,
+                total_timeout_s=total_timeout_s,
+                max_attempts=max_attempts,
+            )
+            return cls(
+                caller=caller, prices=stated, ledger=account, endpoints=endpoints, closing=stack.pop_all()
+            )
+        raise AssertionError("unreachable: the stack does not swallow exceptions")
+
+    async def acomplete(self, request: Request) -> Reply:
+        """Ask ``request.model``; from any event loop.
+
+        A call that fails gives a Reply that is not ``answered``, with its ``kind`` and ``error``.
+
+        Raises:
+            BudgetExceeded: the call could go over the budget; it was not sent.
+            EndpointError: the endpoint refuses the key, lacks the model or was never reached.
+            StorageError: cache, ledger or recording cannot be read or written.
+        """
+        if self._loop.running_here():
+            return await self._caller.ask(request)
+        return await asyncio.wrap_future(self._loop.submit(self._caller.ask(request)))
+
+    def complete(self, request: Request) -> Reply:
+        """:meth:`acomplete` for threads."""
+        return self._loop.run(self._caller.ask(request))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the Door's loop and give its result; Ctrl-C cancels it and what it started."""
+        return self._loop.run(coroutine)
+
+    def limit(self, budget: BudgetConfig | None) -> None:
+        """Hold to ``budget`` from now on; what was spent before counts.
+
+        So one part of a run can be kept from using what another will need.
+        """
+        self._ledger.limit(budget)
+
+    def preflight(self, models: Iterable[str]) -> None:
+        """Check that every model could be asked: key present and accepted, endpoint reachable, model served.
+
+        Prices that an endpoint states are learnt on the way. No chat completion is sent.
+
+        Raises:
+            EndpointError: the first thing that is wrong.
+        """
+        from promptmigrate.lm.preflight import preflight
+
+        self._loop.run(preflight(self._caller.routes, self._prices, list(models)))
+
+    def price(self, model: str) -> Price | None:
+        """What ``model`` costs, or None if nobody states it.
+
+        Raises:
+            EndpointError: there is no endpoint for it.
+        """
+        name = model.removeprefix("replay/").rpartition(".jsonl/")[2]
+        endpoint, wire_model = resolve(name, self._endpoints)
+        return self._prices.find(name, endpoint, wire_model)
+
+    @property
+    def spend(self) -> Spend:
+        """What was spent so far."""
+        return self._ledger.spend
+
+    def close(self) -> None:
+        """Cancel what is under way, close connections and files. Again does nothing.
+
+        Raises:
+            StorageError: something could not be written to the end.
+        """
+        if self._loop.running_here():
+            raise PromptMigrateError("a Door cannot be closed from inside its own loop")
+        atexit.unregister(self.close)
+        if self._loop.forked:
+            return  # thread, connections and files are the parent's
+        try:
+            self._loop.close(self._caller.aclose())
+        finally:
+            self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Door(endpoints={sorted(self._endpoints)})"

@@ -1,0 +1,275 @@
+"""Budgets: never exceeded, also under concurrency, over processes and after kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
+from promptmigrate.errors import BudgetExceeded, StorageError
+from promptmigrate.lm import Door
+from promptmigrate.lm.ledger import Ledger
+from promptmigrate.types import Reply
+from tests.lm.conftest import Provider, answer, ask, reset, slow, status
+
+Opened = Callable[..., Door]
+
+
+async def _all(door: Door, number: int, **changes: Any) -> list[Reply | BaseException]:
+    calls = (door.acomplete(ask(str(i), **changes)) for i in range(number))
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+def _kinds(results: list[Any]) -> Counter[str]:
+    return Counter(r.kind if isinstance(r, Reply) else type(r).__name__ for r in results)
+
+
+def test_64_at_once_with_a_budget_of_10(provider: Provider, opened: Opened) -> None:
+    provider.default = slow(0.02)
+    door = opened(budget=BudgetConfig(calls=10))
+    results = door.run(_all(door, 64))
+    assert provider.calls == 10 == door.spend.calls["task"]
+    assert _kinds(results) == {"ok": 10, "BudgetExceeded": 54}
+
+
+def test_retries_are_counted(provider: Provider, opened: Opened) -> None:
+    provider.default = status(500)
+    door = opened(budget=BudgetConfig(calls=6))
+    assert door.complete(ask("a")).attempts == 4
+    with pytest.raises(BudgetExceeded, match="budget of 6 calls is used up"):
+        door.complete(ask("b"))
+    assert provider.calls == 6
+
+
+def test_purposes_are_told_apart(provider: Provider, opened: Opened) -> None:
+    door = opened(prices={"acme/large": PriceConfig(input_per_mtok=1e6, output_per_mtok=0)})
+    for index, purpose in enumerate(["task", "judge", "judge", "reflection"]):
+        door.complete(ask(str(index), purpose=purpose))
+    spend = door.spend
+    assert spend.calls == {"task": 1, "judge": 2, "reflection": 1}
+    assert spend.usd_by_purpose == {"task": 11, "judge": 22, "reflection": 11}
+    assert spend.usd == 44
+    assert spend.tokens == 4 * 14
+    assert spend.usd_held == 0
+
+
+def test_a_ledger_goes_on_where_it_was(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+    options = {"ledger": tmp_path / "ledger", "budget": BudgetConfig(calls=5)}
+    with opened(**options) as door:
+        door.run(_all(door, 3))
+        seconds = door.spend.seconds
+    with opened(**options) as door:
+        assert door.spend.calls["task"] == 3
+        results = door.run(_all(door, 10))
+        assert _kinds(results) == {"ok": 5, "BudgetExceeded": 5}  # three from the cache, two sent
+        assert door.spend.seconds > seconds
+    assert provider.calls == 5
+
+
+def test_two_processes_worth_of_doors_share_a_budget(
+    provider: Provider, opened: Opened, tmp_path: Path
+) -> None:
+    options = {"ledger": tmp_path / "ledger", "budget": BudgetConfig(calls=30), "cache": None}
+    doors = [opened(**options), opened(**options)]
+
+    async def both() -> None:
+        await asyncio.gather(*(asyncio.to_thread(door.run, _all(door, 25)) for door in doors))
+
+    asyncio.run(both())
+    assert provider.calls == 30
+
+
+def test_dollars_are_reserved_at_their_worst(provider: Provider, opened: Opened) -> None:
+    # 1 USD per output token and none for input: 5 tokens at worst, 3 in fact.
+    prices = {"acme/large": PriceConfig(input_per_mtok=0, output_per_mtok=1e6)}
+    door = opened(prices=prices, budget=BudgetConfig(usd=13))
+    params = {"max_tokens": 5}
+    results = door.run(_all(door, 20, params=params))
+    # 3 + 3 + 3 are spent; a fourth could cost 5 and end at 14.
+    assert _kinds(results) == {"ok": 3, "BudgetExceeded": 17}
+    assert door.spend.usd == 9
+    with pytest.raises(BudgetExceeded, match=r"may cost 5\.000000 USD and 9\.000000 of the budget of 13 USD"):
+        door.complete(ask("next", params=params))
+    assert door.complete(ask("small", params={"max_tokens": 4})).answered
+    assert provider.calls == 4
+
+
+def test_reservations_under_way_are_waited_for(provider: Provider, opened: Opened) -> None:
+    """Many at once whose worst cases would not fit together, but whose real costs do."""
+    provider.default = slow(0.01)
+    prices = {"acme/large": PriceConfig(input_per_mtok=0, output_per_mtok=1e6)}
+    door = opened(prices=prices, budget=BudgetConfig(usd=100))
+    results = door.run(_all(door, 30, params={"max_tokens": 8}))
+    assert _kinds(results) == {"ok": 30}
+    assert door.spend.usd == 90
+
+
+def test_tokens(provider: Provider, opened: Opened) -> None:
+    door = opened(budget=BudgetConfig(tokens=100))
+    results = door.run(_all(door, 20, params={"max_tokens": 10}))
+    assert _kinds(results)["BudgetExceeded"] > 10
+    assert 60 < door.spend.tokens <= 100
+
+
+def test_minutes_are_summed_over_lifetimes(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+    options = {"ledger": tmp_path / "ledger", "budget": BudgetConfig(minutes=0.01)}
+    with opened(**options) as door:
+        door.complete(ask())
+        time.sleep(0.7)
+        with pytest.raises(BudgetExceeded, match="minutes"):
+            door.complete(ask("late"))
+    with opened(**options) as door, pytest.raises(BudgetExceeded, match="minutes"):
+        door.complete(ask("another day"))
+    assert provider.calls == 1
+
+
+def test_a_call_is_cut_off_when_the_minutes_are_over(provider: Provider, opened: Opened) -> None:
+    provider.default = slow(30)
+    reply = opened(budget=BudgetConfig(minutes=0.5 / 60)).complete(ask())
+    assert reply.kind == "timeout"
+    assert reply.error is not None
+    assert "within 0." in reply.error  # and not the 5 s of the endpoint
+
+
+def test_unknown_prices_are_counted_not_guessed(provider: Provider, opened: Opened) -> None:
+    door = opened(budget=BudgetConfig(usd=0.000001))
+    assert door.complete(ask()).cost_usd is None
+    assert door.spend.usd_unknown_calls == 1
+
+
+@pytest.mark.parametrize(("fault", "held"), [(status(500), 0), (reset, 5), (slow(30), 5)])
+def test_what_may_have_been_charged_stays_held(
+    provider: Provider, opened: Opened, fault: Any, held: float
+) -> None:
+    provider.default = fault
+    acme = {"acme": EndpointConfig(base_url=provider.url, timeout_s=0.2)}
+    prices = {"acme/large": PriceConfig(input_per_mtok=0, output_per_mtok=1e6)}
+    door = opened(endpoints=acme, prices=prices, max_attempts=1)
+    assert not door.complete(ask(params={"max_tokens": 5})).answered
+    assert door.spend.usd == 0
+    assert door.spend.usd_held == held
+    assert door.spend.calls["task"] == 1
+
+
+def test_estimates_follow_what_tokenizers_really_take(provider: Provider, opened: Opened) -> None:
+    provider.default = answer(usage={"prompt_tokens": 400, "completion_tokens": 1})
+    door = opened(budget=BudgetConfig(tokens=1000), cache=None)
+    params = {"max_tokens": 1}
+    assert door.complete(ask(params=params)).answered  # thought to take 18 at most
+    assert door.complete(ask(params=params)).answered
+    with pytest.raises(BudgetExceeded):  # by now known to take some 400
+        door.complete(ask(params=params))
+
+
+def test_cancelled_while_waiting_for_a_reservation(provider: Provider, opened: Opened) -> None:
+    provider.default = slow(0.2)
+    prices = {"acme/large": PriceConfig(input_per_mtok=0, output_per_mtok=1e6)}
+    door = opened(prices=prices, budget=BudgetConfig(usd=9))
+
+    async def run() -> Reply:
+        first = asyncio.create_task(door.acomplete(ask("a", params={"max_tokens": 6})))
+        second = asyncio.create_task(door.acomplete(ask("b", params={"max_tokens": 6})))
+        third = asyncio.create_task(door.acomplete(ask("c", params={"max_tokens": 6})))
+        await asyncio.sleep(0.1)
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        return await third
+
+    assert door.run(run()).answered
+    assert provider.calls == 2 == door.spend.calls["task"]
+
+
+def test_a_full_disk_is_said(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+    door = opened(ledger=tmp_path / "ledger")
+    door.complete(ask())
+    with sqlite3.connect(tmp_path / "ledger") as other:
+        other.execute("DROP TABLE requests")
+    other.close()
+    with pytest.raises(StorageError, match="ledger"):
+        door.complete(ask("next"))
+    assert provider.calls == 1
+
+
+async def test_the_ledger_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l", BudgetConfig(calls=2, usd=1))
+    first = await ledger.reserve("task", "m", tokens=10, usd=0.5)
+    second = await ledger.reserve("judge", "m", tokens=10, usd=None)
+    with pytest.raises(BudgetExceeded):
+        await ledger.reserve("task", "m", tokens=1, usd=0)
+    ledger.release(second)
+    third = await ledger.reserve("reflection", "m", tokens=1, usd=0.5)
+    ledger.settle(first, tokens=7, usd=0.1234567891)
+    ledger.lose(third)
+    ledger.close()
+    again = Ledger(tmp_path / "l", None)
+    spend = again.spend
+    assert spend.calls == {"task": 1, "judge": 0, "reflection": 1}
+    assert (spend.usd, spend.usd_held, spend.tokens) == (0.123456789, 0.5, 7)
+    again.close()
+
+
+SCRIPT = """
+import asyncio, sys
+from pathlib import Path
+from promptmigrate.config import BudgetConfig, EndpointConfig
+from promptmigrate.errors import BudgetExceeded
+from promptmigrate.lm import Door
+from promptmigrate.types import Request
+folder, url = Path(sys.argv[1]), sys.argv[2]
+async def run(door):
+    async def one(i):
+        try:
+            message = {"role": "user", "content": f"q{i}"}
+            await door.acomplete(Request(model="acme/m", messages=(message,)))
+        except BudgetExceeded:
+            return
+        print("have", i, flush=True)
+    await asyncio.gather(*(one(i) for i in range(200)))
+endpoints = {"acme": EndpointConfig(base_url=url, max_concurrency=8)}
+with Door.open(endpoints=endpoints, cache=folder / "cache", ledger=folder / "ledger",
+               budget=BudgetConfig(calls=150)) as door:
+    door.run(run(door))
+    print("sent", door.spend.calls["task"], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_repeats_no_answered_call_and_keeps_the_budget(provider: Provider, tmp_path: Path) -> None:
+    provider.default = slow(0.01)
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), provider.url]
+    have: set[str] = set()
+    for enough in (20, 40, 60):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        before = provider.calls
+        for line in process.stdout:
+            have.add(line.split()[1])
+            if provider.calls - before >= enough:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        have.update(line.split()[1] for line in process.stdout)
+        process.stdout.close()
+        process.wait()
+    time.sleep(0.1)  # the last requests of the dead process come in
+    sent_when_killed = {r["messages"][0]["content"][1:] for r in provider.requests}
+    killed_at = provider.calls
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")
+    rerun = Counter(r["messages"][0]["content"][1:] for r in provider.requests[killed_at:])
+    assert not have & rerun.keys()
+    assert have <= sent_when_killed
+    counts = Counter(r["messages"][0]["content"] for r in provider.requests)
+    # Only what was in flight at one of the three kills was sent twice: at most 8 each time.
+    assert sum(count - 1 for count in counts.values()) <= 24
+    assert provider.calls <= 150
+    assert int(next(line for line in out if line.startswith("sent")).split()[1]) == 150
