@@ -1,0 +1,72 @@
+"""outcomes.jsonl: one line for each Outcome, appended as it comes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from promptmigrate.errors import StorageError
+from promptmigrate.types import Outcome, Variant
+
+_FLUSH_EVERY_S = 0.25
+
+
+class OutcomeLog:
+    """Appends Outcomes to a JSONL file, starting it anew.
+
+    Lines lost by a crash come back with the next run: the call cache holds every answer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream: IO[str] = path.open("w", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+        self._flushed = time.monotonic()
+
+    def append(self, phase: str, variant: Variant, outcome: Outcome) -> None:
+        """Write one Outcome."""
+        reply = outcome.reply
+        line = {
+            "phase": phase,
+            "variant": variant.id,
+            "example": outcome.example,
+            "repeat": outcome.repeat,
+            "kind": reply.kind,
+            "output": reply.text,
+            "error": reply.error,
+            "scores": {
+                score.name: score.value if score.value is not None else {"unscored": score.unscored}
+                for score in outcome.scores
+            },
+            "rationale": {score.name: score.rationale for score in outcome.scores if score.rationale},
+            "cost_usd": reply.cost_usd,
+            "input_tokens": reply.input_tokens,
+            "output_tokens": reply.output_tokens,
+            "latency_s": reply.latency_s,
+            "cached": reply.cached,
+        }
+        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if time.monotonic() - self._flushed > _FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what is buffered to the operating system."""
+        self._stream.flush()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> OutcomeLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

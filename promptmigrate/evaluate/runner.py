@@ -1,0 +1,256 @@
+"""Runs Variants on Examples through the door, with bounded concurrency.
+
+What was answered once in a process is not asked again; what was answered in an earlier process comes from
+the call cache. A failed call is an Outcome without scores, never a score.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from promptmigrate.errors import PromptMigrateError
+from promptmigrate.evaluate.log import OutcomeLog
+from promptmigrate.evaluate.results import Evaluation, Key
+from promptmigrate.types import Example, Outcome, Reply, Request, Variant
+from scorers import Answer, Judge, Question, Sample, Score, Scorer
+
+if TYPE_CHECKING:
+    from promptmigrate.lm import Door
+
+Job: TypeAlias = tuple[Variant, Example, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A scorer with its weight in the quality."""
+
+    scorer: Scorer
+    weight: float = 1.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the judge's calls, if the scorer is a judge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where an evaluation stands."""
+
+    phase: str
+    done: int
+    total: int
+    errors: int
+    cached: int
+    usd: float
+    """Spent in the whole run so far, in USD, as far as prices are known."""
+
+
+def calls_per_row(measures: Sequence[Measure]) -> int:
+    """Task and judge calls that one Variant on one Example costs at most."""
+    return 1 + sum(isinstance(measure.scorer, Judge) for measure in measures)
+
+
+class Evaluator:
+    """Evaluates Variants through one :class:`promptmigrate.lm.Door`.
+
+    Args:
+        door: The way to the models; its budget and cache apply.
+        measures: The scorers; their names must differ.
+        concurrency: Examples in work at a time; the door's own limits apply below it.
+        log: Where each Outcome is appended as it comes.
+        on_progress: Called after each Outcome, on the door's thread; must be quick.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        measures: Sequence[Measure],
+        *,
+        concurrency: int = 64,
+        log: OutcomeLog | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._door = door
+        self._measures = tuple(measures)
+        # isinstance() of a protocol looks at every attribute: too slow for once per output
+        self._judges = frozenset(m.scorer.name for m in measures if isinstance(m.scorer, Judge))
+        self._weights = {measure.scorer.name: measure.weight for measure in measures}
+        if len(self._weights) != len(self._measures):
+            raise ValueError("two scorers have the same name; give one of them another 'name'")
+        self._concurrency = concurrency
+        self._log = log
+        self._on_progress = on_progress
+        self._done: dict[Key, Outcome] = {}
+
+    def run(
+        self, variants: Sequence[Variant], examples: Sequence[Example], *, phase: str = "", repeats: int = 1
+    ) -> Evaluation:
+        """Evaluate every Variant on every Example, ``repeats`` times.
+
+        Raises:
+            BudgetExceeded: a call did not fit; what was answered before is kept in the cache.
+            EndpointError: a model cannot be reached at all.
+        """
+        jobs = [(v, e, r) for e in examples for v in variants for r in range(repeats)]
+        pending = [job for job in jobs if _key(job) not in self._done]
+        failed = self._door.run(self._run(pending, phase)) if pending else {}
+        outcomes = {key: self._done.get(key) or failed[key] for key in map(_key, jobs)}
+        return Evaluation(
+            variants=tuple(variants),
+            examples=tuple(examples),
+            weights=self._weights,
+            repeats=repeats,
+            outcomes=outcomes,
+        )
+
+    def recorded(self, variant: Variant, examples: Sequence[Example], *, phase: str = "") -> Evaluation:
+        """Score what production answered (``example.reference``), as Outcomes of ``variant``.
+
+        No task call is sent; a judge may be asked. An Example without a reference has no Outcome. Cost and
+        latency are those that the trace recorded.
+        """
+
+        async def score_all() -> dict[Key, Outcome]:
+            found = {}
+            for example in examples:
+                if example.reference is not None:
+                    outcome = await self._scored(variant, example, 0, _recorded_reply(example))
+                    found[variant.digest, example.id, 0] = outcome
+                    if self._log:
+                        self._log.append(phase, variant, outcome)
+            return found
+
+        return Evaluation(
+            variants=(variant,),
+            examples=tuple(examples),
+            weights=self._weights,
+            outcomes=self._door.run(score_all()),
+        )
+
+    def known(self, variant: Variant, examples: Sequence[Example]) -> Evaluation:
+        """What is already measured of ``variant`` on ``examples``, without any call."""
+        keys = [(variant.digest, example.id, 0) for example in examples]
+        return Evaluation(
+            variants=(variant,),
+            examples=tuple(e for e, key in zip(examples, keys, strict=True) if key in self._done),
+            weights=self._weights,
+            outcomes={key: self._done[key] for key in keys if key in self._done},
+        )
+
+    async def _run(self, jobs: Sequence[Job], phase: str) -> dict[Key, Outcome]:
+        """Works ``jobs`` off; returns the Outcomes that may come out better when asked again."""
+        failed: dict[Key, Outcome] = {}
+        counts = {"done": 0, "errors": 0, "cached": 0}
+        queue: Iterator[Job] = iter(jobs)
+
+        stopped: list[PromptMigrateError] = []
+
+        async def work() -> None:
+            for job in queue:
+                if stopped:
+                    return
+                try:
+                    outcome = await self._one(*job)
+                except PromptMigrateError as error:
+                    # The calls under way are paid: they are let finish, and kept in the cache.
+                    stopped.append(error)
+                    return
+                settled = outcome.reply.answered and all(s.unscored != "judge_failed" for s in outcome.scores)
+                (self._done if settled else failed)[_key(job)] = outcome
+                counts["done"] += 1
+                counts["errors"] += not settled
+                counts["cached"] += outcome.reply.cached
+                if self._log:
+                    self._log.append(phase, job[0], outcome)
+                if self._on_progress:
+                    self._on_progress(
+                        Progress(phase=phase, total=len(jobs), usd=self._door.spend.usd, **counts)
+                    )
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, len(jobs))):
+                    group.create_task(work())
+        finally:
+            if self._log:
+                self._log.flush()
+        if stopped:
+            raise stopped[0]
+        return failed
+
+    async def _one(self, variant: Variant, example: Example, repeat: int) -> Outcome:
+        request = Request(
+            model=variant.model,
+            messages=variant.prompt.render(example.inputs),
+            params=variant.params,
+            repeat=repeat,
+        )
+        return await self._scored(variant, example, repeat, await self._door.acomplete(request))
+
+    async def _scored(self, variant: Variant, example: Example, repeat: int, reply: Reply) -> Outcome:
+        scores: tuple[Score, ...] = ()
+        if reply.answered:
+            # A filtered answer is one that a user would have got: empty, and scored as such.
+            sample = Sample(output=reply.text or "", expected=example.expected, inputs=example.inputs)
+            scores = tuple([await self._score(measure, sample) for measure in self._measures])
+        return Outcome(variant=variant.digest, example=example.id, repeat=repeat, reply=reply, scores=scores)
+
+    async def _score(self, measure: Measure, sample: Sample) -> Score:
+        scorer = measure.scorer
+        try:
+            if scorer.name not in self._judges:
+                return scorer(output=sample.output, expected=sample.expected, inputs=sample.inputs)
+            judge = cast(Judge, scorer)
+            found = judge.ask(sample)
+            if isinstance(found, Score):
+                return found
+            reply = await self._door.acomplete(_judge_request(found, measure.params))
+            return judge.conclude(sample, _answer(reply))
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            # A plug-in that breaks on one output leaves that output unscored and says so in the results.
+            return Score(
+                name=scorer.name,
+                version=scorer.version,
+                unscored="error",
+                rationale=f"{type(error).__name__}: {error}",
+            )
+
+
+def _key(job: Job) -> Key:
+    return job[0].digest, job[1].id, job[2]
+
+
+def _judge_request(question: Question, params: Mapping[str, Any]) -> Request:
+    asked = {"max_tokens": question.max_tokens} if question.max_tokens else {}
+    return Request(
+        model=question.model,
+        messages=tuple(question.messages),
+        params={**asked, **params},
+        purpose="judge",
+    )
+
+
+def _recorded_reply(example: Example) -> Reply:
+    recorded = example.metadata
+    return Reply(
+        kind="ok",
+        text=example.reference,
+        model=str(recorded.get("model", "")),
+        input_tokens=int(recorded.get("input_tokens") or 0),
+        output_tokens=int(recorded.get("output_tokens") or 0),
+        cost_usd=recorded.get("cost_usd"),
+        latency_s=float(recorded.get("latency_s") or 0.0),
+        cached=True,
+        attempts=0,
+    )
+
+
+def _answer(reply: Reply) -> Answer:
+    return Answer(
+        text=reply.text if reply.answered else None,
+        error=None if reply.answered else f"{reply.kind}: {reply.error}",
+        cost_usd=reply.cost_usd,
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+    )
