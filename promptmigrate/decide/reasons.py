@@ -1,0 +1,133 @@
+"""The sentences of a Verdict, for a person who was woken up by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptmigrate.decide.interval import BoundedMean
+from promptmigrate.decide.power import rows_needed
+from promptmigrate.decide.rows import PairedRow
+from promptmigrate.decide.verdict import Interval, Missing, Quality
+from promptmigrate.decide.wording import percent, plural, points, span
+
+MIN_CLUSTERS = 5
+"""With fewer independent groups no cluster variance can be trusted."""
+_MANY_ROWS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the rows say about quality, under the settings of the gate."""
+
+    quality: Quality
+    difference: BoundedMean
+    interval: Interval
+    baseline: float
+    """Mean quality of production."""
+    candidate: float
+    margin: float
+    confidence: float
+    superiority: bool
+    rows_needed: int | None
+    """Further rows while quality is open; None: more rows will not help."""
+
+
+def unusable(
+    used: Sequence[PairedRow],
+    missing: Missing,
+    difference: BoundedMean | None,
+    *,
+    min_rows: int,
+    max_missing: float,
+) -> list[str]:
+    """Why the rows cannot carry any decision."""
+    found = []
+    if missing.share > max_missing:
+        found.append(
+            f"{percent(missing.share)} of the test rows have no measurement ({missing.baseline} under "
+            f"production, {missing.candidate} under the candidate), more than the {percent(max_missing)} "
+            "allowed: fix the calls or scorers that failed and run the same command again; finished calls "
+            "are not repeated."
+        )
+    count = plural(len(used), "test row")
+    if len(used) < min_rows:
+        found.append(f"Only {count} could be compared; at least {min_rows} are needed for any verdict.")
+    elif difference is not None and difference.clusters < MIN_CLUSTERS:
+        found.append(
+            f"The {count} come from only {plural(difference.clusters, 'group')} (sessions or users); at "
+            f"least {MIN_CLUSTERS} are needed, since rows of one group may all succeed or fail together."
+        )
+    return found
+
+
+def explain(finding: Finding) -> str:
+    """What the interval says about quality."""
+    seen = (
+        f"the candidate scores {percent(finding.candidate)} and production {percent(finding.baseline)} on "
+        f"{plural(finding.difference.rows, 'test row')} (difference {points(finding.difference.mean)}, "
+        f"{100 * finding.confidence:g}% interval {span(*finding.interval)})"
+    )
+    loss = points(finding.margin, sign=False)
+    if finding.superiority:
+        return {
+            "pass": f"Quality improves: {seen}; the whole interval lies above zero.",
+            "fail": f"Quality does not improve: {seen}; a change of the prompt alone has to score higher to "
+            "be worth shipping.",
+            "open": f"An improvement is not proven: {seen}; the interval still contains zero.",
+        }[finding.quality]
+    return {
+        "pass": f"Quality holds: {seen}; a loss of {loss} or more is ruled out.",
+        "fail": f"Quality drops: {seen}; even the better end of the interval is below the tolerated loss of "
+        f"{loss}.",
+        "open": f"Not proven either way: {seen}; a loss of more than the tolerated {loss} is still possible.",
+    }[finding.quality]
+
+
+def advise(finding: Finding) -> list[str]:
+    """How an open question could be settled; nothing for a settled one."""
+    if finding.quality != "open":
+        return []
+    more, difference = finding.rows_needed, finding.difference
+    if more is None:
+        return [
+            f"More rows will hardly help: the loss seen is already {points(-difference.mean, sign=False)}, "
+            f"at or beyond the tolerated {points(finding.margin, sign=False)}. A better prompt or a wider "
+            "margin would."
+        ]
+    amount = f"{more:,}" if more <= _MANY_ROWS else f"more than {_MANY_ROWS:,}"
+    advice = (
+        f"About {amount} more test rows would settle it with a chance of 80% if the difference stays as seen"
+    )
+    if not finding.superiority and difference.mean < 0:
+        even = rows_needed(difference, threshold=-finding.margin, confidence=finding.confidence, truth=0.0)
+        if even is not None and even < more:
+            advice += f" ({plural(even, 'row')} if in truth there is none)"
+    return [advice + "."]
+
+
+def warn(
+    missing: Missing, difference: BoundedMean | None, *, confidence: float, test_openings: int
+) -> list[str]:
+    """What to know besides the decision."""
+    found = []
+    if missing.baseline != missing.candidate:
+        found.append(
+            f"Measurements are missing unevenly: {plural(missing.baseline, 'row')} under production, "
+            f"{missing.candidate} under the candidate. If the calls that failed were the hard ones, the "
+            "comparison is tilted."
+        )
+    if test_openings > 1:
+        luck = 1.0 - (0.5 + confidence / 2) ** test_openings
+        found.append(
+            f"These test rows have now judged {test_openings} candidates; the chance that one of them would "
+            f"pass by luck alone is up to {percent(luck)} instead of {percent(0.5 - confidence / 2)}. "
+            "Collect fresh test rows before the next attempt."
+        )
+    if difference is not None and difference.clusters < difference.rows and difference.design_effect > 1.5:
+        independent = difference.effective_rows / difference.design_effect
+        found.append(
+            f"The {plural(difference.rows, 'row')} come in {plural(difference.clusters, 'group')} whose rows "
+            f"may succeed or fail together; they count as about {independent:.0f} independent ones."
+        )
+    return found
