@@ -1,0 +1,128 @@
+"""From calls to Examples: redaction, grouping, exact de-duplication."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptmigrate.harvest._call import TIMESTAMP, Call
+from promptmigrate.redact import KINDS, redact, redact_value
+from promptmigrate.types import Example
+
+COUNT = "count"
+"""Metadata key: how many calls an Example stands for, if more than one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The Examples, and what was done to get them."""
+
+    examples: tuple[Example, ...]
+    duplicates: int
+    """Calls that were merged into another one with the same inputs."""
+    conflicts: int
+    """Examples whose calls had different answers."""
+    shared: int
+    """Examples whose calls came from more than one group."""
+    redactions: Mapping[str, int]
+
+
+def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -> Built:
+    """Redact the calls, hide who made them, and merge those with the same inputs.
+
+    Everything that was recorded is redacted before it is hashed, kept or shown. A group is replaced by a
+    salted hash of itself, so no user name survives and two datasets cannot be joined by it.
+
+    Of the calls with the same inputs, the answer given most often is the reference (of equally frequent ones
+    the latest), each expectation is the latest, and the group is that of the earliest call: it stays when
+    calls are added later, so the Example stays in its split. The weight stays 1; ``count`` in the metadata
+    says how many calls there were.
+
+    Args:
+        calls: In any order; the ``timestamp`` of their metadata tells which came first, else their order.
+        name: Of the dataset; salts the groups.
+        kinds: What to redact; see :mod:`promptmigrate.redact`.
+    """
+    found: Counter[str] = Counter()
+    merged: dict[str, list[Call]] = {}
+    # Calls without a time keep their place: sorting is stable.
+    for call in sorted(calls, key=lambda item: str(item.metadata.get(TIMESTAMP, ""))):
+        clean = _redacted(call, name, kinds, found)
+        merged.setdefault(Example.content_id(clean.inputs), []).append(clean)
+    # By id: the same order whatever order the calls came in.
+    examples = tuple(_merge(key, merged[key]) for key in sorted(merged))
+    return Built(
+        examples=examples,
+        duplicates=len(calls) - len(examples),
+        conflicts=sum(len({call.reference for call in group} - {None}) > 1 for group in merged.values()),
+        shared=sum(len({call.group for call in group} - {""}) > 1 for group in merged.values()),
+        redactions=dict(sorted(found.items())),
+    )
+
+
+def hide_group(group: str, *, name: str) -> str:
+    """What stands for ``group`` in the dataset called ``name``; empty stays empty."""
+    if not group:
+        return ""
+    return (
+        "g"
+        + hashlib.sha256(f"promptmigrate group\0{name}\0{group}".encode("utf-8", "replace")).hexdigest()[:16]
+    )
+
+
+def _redacted(call: Call, name: str, kinds: Collection[str], found: Counter[str]) -> Call:
+    # Variables one by one: a variable called "password" holds what the prompt is about, not a credential.
+    inputs = {key: _value(value, kinds, found) for key, value in call.inputs.items()}
+    reference = call.reference
+    if reference is not None:
+        reference, counts = redact(reference, kinds)
+        found.update(counts)
+    metadata = {key: value for key, value in call.metadata.items() if key != TIMESTAMP}
+    kept = {key: call.metadata[key] for key in (TIMESTAMP,) if key in call.metadata}
+    return Call(
+        inputs=inputs,
+        reference=reference,
+        expectations={key: _value(value, kinds, found) for key, value in call.expectations.items()},
+        group=hide_group(call.group, name=name),
+        trace_ids=call.trace_ids,
+        metadata={**_value(metadata, kinds, found), **kept},
+        weight=call.weight,
+    )
+
+
+def _value(value: Any, kinds: Collection[str], found: Counter[str]) -> Any:
+    clean, counts = redact_value(value, kinds)
+    found.update(counts)
+    return clean
+
+
+def _merge(key: str, calls: Sequence[Call]) -> Example:
+    """One Example of the calls with the same inputs, given earliest first."""
+    first = calls[0]
+    answered = [call for call in calls if call.reference is not None]
+    counts = Counter(call.reference for call in answered)
+    chosen = first
+    if answered:
+        most = max(counts.values())
+        chosen = next(call for call in reversed(answered) if counts[call.reference] == most)
+    expectations: dict[str, Any] = {}
+    for call in calls:
+        expectations.update(call.expectations)
+    metadata = dict(chosen.metadata)
+    if len(calls) > 1:
+        metadata[COUNT] = len(calls)
+    if len(counts) > 1:
+        metadata["answers"] = len(counts)
+    return Example(
+        id=key,
+        inputs=first.inputs,
+        reference=chosen.reference,
+        expectations=expectations,
+        group=first.group,
+        weight=first.weight,
+        trace_ids=tuple(dict.fromkeys(trace_id for call in calls for trace_id in call.trace_ids)),
+        metadata=metadata,
+    )

@@ -1,0 +1,152 @@
+"""What a harvest found, counted: for people and for verdict files. Holds no content but frequent labels."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from promptmigrate import template
+from promptmigrate.harvest._call import TIMESTAMP, Tally
+from promptmigrate.harvest.build import Built
+from promptmigrate.types import Dataset, Example
+
+MAX_LABELS = 20
+MAX_LABEL_CHARS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The numbers of one harvest."""
+
+    source: str
+    read: int
+    """Traces or rows looked at."""
+    kept: int
+    """Examples in the dataset."""
+    dropped: Mapping[str, int]
+    """Reason -> traces."""
+    duplicates: int
+    """Calls merged into an Example with the same inputs."""
+    conflicts: int
+    """Examples whose calls had different answers; the most frequent is the reference."""
+    shared: int
+    """Examples seen in several groups; each belongs to the first."""
+    redactions: Mapping[str, int]
+    """Kind -> how many were taken out."""
+    groups: int
+    """Units that are split as a whole (an Example without group is one)."""
+    expectations: int
+    """Examples for which something is known to be right."""
+    labels: Mapping[str, int]
+    """Expected answer -> Examples, where there are few different ones."""
+    input_chars: Mapping[str, int]
+    """Quantiles of the characters of all variables of an Example."""
+    reference_chars: Mapping[str, int]
+    first: str | None
+    """ISO time of the first call."""
+    last: str | None
+    models: Mapping[str, int]
+    splits: Mapping[str, int]
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For a terminal, one fact per line."""
+        lines = [f"{self.source}: {self.read} read, {self.kept} kept"]
+        if self.dropped:
+            lines.append(f"dropped: {_counts(self.dropped)}")
+        if self.duplicates:
+            merged = f"merged: {self.duplicates} with inputs already seen"
+            lines.append(merged + (f" ({self.conflicts} had different answers)" if self.conflicts else ""))
+        if self.redactions:
+            lines.append(f"redacted: {_counts(self.redactions)}")
+        lines.append(
+            f"groups: {self.groups}" + (f" ({self.shared} rows were seen in several)" if self.shared else "")
+        )
+        if self.expectations:
+            lines.append(f"known to be right: {self.expectations} of {self.kept}")
+        if self.labels:
+            lines.append(f"answers: {_counts(self.labels)}")
+        lines.append(f"characters of inputs: {_quantiles(self.input_chars)}")
+        if self.reference_chars:
+            lines.append(f"characters of answers: {_quantiles(self.reference_chars)}")
+        if self.first and self.last:
+            lines.append(
+                f"from {self.first[:16].replace('T', ' ')} to {self.last[:16].replace('T', ' ')} UTC"
+            )
+        if self.models:
+            lines.append(f"models: {_counts(self.models)}")
+        lines.append("split: " + ", ".join(f"{name} {count}" for name, count in self.splits.items()))
+        lines += [f"note: {note}" for note in self.notes]
+        return lines
+
+
+def profile(dataset: Dataset, built: Built, tally: Tally) -> Profile:
+    """The profile of a dataset that was made of ``built``."""
+    times = sorted(str(example.metadata[TIMESTAMP]) for example in dataset if example.metadata.get(TIMESTAMP))
+    return Profile(
+        source=tally.source,
+        read=tally.read,
+        kept=len(dataset),
+        dropped=dict(tally.dropped.most_common()),
+        duplicates=built.duplicates,
+        conflicts=built.conflicts,
+        shared=built.shared,
+        redactions=built.redactions,
+        groups=len({example.cluster for example in dataset}),
+        expectations=sum(bool(example.expectations) for example in dataset),
+        labels=_labels(dataset.examples),
+        input_chars=_spread(
+            [sum(len(template.as_text(value)) for value in example.inputs.values()) for example in dataset]
+        ),
+        reference_chars=_spread(
+            [len(example.reference) for example in dataset if example.reference is not None]
+        ),
+        first=times[0] if times else None,
+        last=times[-1] if times else None,
+        models=dict(
+            Counter(
+                str(example.metadata["model"]) for example in dataset if example.metadata.get("model")
+            ).most_common()
+        ),
+        splits={name: len(dataset.split(name)) for name in ("train", "validation", "test")},
+        notes=tuple(tally.notes),
+    )
+
+
+def _labels(examples: Sequence[Example]) -> dict[str, int]:
+    """How often each answer occurs, if answers look like labels: few, short and repeated."""
+    texts = []
+    for example in examples:
+        expected = example.expected
+        if expected is not None:
+            texts.append(
+                expected.strip() if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
+            )
+    counts = Counter(texts)
+    few = len(counts) <= MAX_LABELS and len(counts) * 2 <= len(texts)
+    if not few or any(len(text) > MAX_LABEL_CHARS for text in counts):
+        return {}
+    return dict(counts.most_common())
+
+
+def _spread(lengths: Sequence[int]) -> dict[str, int]:
+    if not lengths:
+        return {}
+    ordered = sorted(lengths)
+    at = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    return {name: ordered[round(share * (len(ordered) - 1))] for name, share in at.items()}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _quantiles(spread: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in spread.items())
