@@ -7,7 +7,7 @@ import random
 from collections import deque
 from contextlib import suppress
 
-START = 16
+START = 32
 """Requests in flight at first; the slow start doubles them each round until the endpoint objects."""
 _GATE_BASE_S, _GATE_MAX_S = 0.5, 20.0
 
