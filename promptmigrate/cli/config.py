@@ -1,0 +1,29 @@
+"""``promptmigrate config``: the schema of the experiment file, and a check of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptmigrate.cli.console import print_json
+
+app = typer.Typer(no_args_is_help=True, help="The experiment file: its schema, and a check of one.")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of the experiment file, for editors."""
+    from promptmigrate.config import json_schema
+
+    print_json(json_schema())
+
+
+@app.command("check")
+def check(config: Annotated[Path, typer.Argument(help="The experiment file.")]) -> None:
+    """Validate an experiment file without reading data or sending anything."""
+    from promptmigrate.config import load_config
+
+    found = load_config(config)
+    typer.echo(f"{config} is valid: {found.name}, {len(found.models)} models", err=True)

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+ConfigPath: TypeAlias = Annotated[
+    Path, typer.Argument(help="The experiment file (promptmigrate init writes one).")
+]
+Runs: TypeAlias = Annotated[Path, typer.Option("--runs", help="Where run folders and the call cache are.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show the result only.")]
+Record: TypeAlias = Annotated[
+    Path | None, typer.Option("--record", help="Append every paid answer to this file, for --replay.")
+]
+Replay: TypeAlias = Annotated[
+    Path | None, typer.Option("--replay", help="Answer every call from this recording; send nothing.")
+]

@@ -1,0 +1,49 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def number(value: float | None, form: str = "{:.3f}", *, none: str = "-") -> str:
+    """``value`` in ``form``, or ``none``."""
+    return none if value is None else form.format(value)
+
+
+def verdict_table(summary: Mapping[str, Any]) -> Table:
+    """Production, the old prompt on the new model, and the candidate, side by side."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = "all models are simulated" if summary.get("simulated") else None
+    table = Table(title=title, title_style="italic yellow", show_edge=False, pad_edge=False)
+    for column in ("", "model", "score", "interval", "$ per call", "p95 latency", "rows"):
+        table.add_column(column, justify="left" if column in ("", "model") else "right")
+    sides = [
+        ("production", summary["baseline"], "test"),
+        ("old prompt, new model", summary.get("before"), summary.get("before_split", "validation")),
+        ("candidate", summary["candidate"], "test"),
+    ]
+    for name, side, split in sides:
+        if side is None:
+            continue
+        interval = side.get("interval")
+        table.add_row(
+            name,
+            escape(side["model"]),
+            number(side["score"]),
+            "-" if not interval else f"{interval[0]:.3f} to {interval[1]:.3f}",
+            number(side["cost_per_call_usd"], "{:.6f}", none="unknown"),
+            number(side["p95_latency_s"], "{:.2f} s"),
+            split,
+        )
+    low, high = summary["interval"] or (None, None)
+    sign = "" if low is None else f"{low:+.3f} to {high:+.3f}"
+    table.add_row(
+        "difference", "", number(summary["delta"], "{:+.3f}"), sign, "", "", f"margin {summary['margin']:g}"
+    )
+    return table

@@ -1,0 +1,182 @@
+"""What a run will cost, known before it starts: the gate's calls are set aside, the search gets the rest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from promptmigrate.config import BudgetConfig, Config
+from promptmigrate.errors import BudgetExceeded
+from promptmigrate.lm import Door
+from promptmigrate.types import Dataset, Example, Prompt
+
+DEFAULT_CALLS = 4000
+"""What a search plans with where no budget limits the calls."""
+MOST_AT_A_TIME = 64
+_LEAST_SEARCH_ROWS = 10
+_LEAST_GATE_ROWS = 20
+_GATE_SHARE = 0.5
+"""Of a budget that is too small for all test rows, what the gate gets."""
+_SEARCH_TIME = 0.7
+"""Share of budget.minutes that the search may use; the rest is the gate's."""
+CHARS_PER_TOKEN = 4
+_ANSWER_TOKENS = 150
+_GROWTH = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How many calls each part of a run may make."""
+
+    calls_per_row: int
+    rerun: bool
+    """Whether production is asked again on the test rows."""
+    gate_rows: int
+    """Test rows that the budget pays for; fewer than there are leave the search its share."""
+    gate_calls: int
+    search_calls: int
+    spare_calls: int
+    """Kept for retries, and for calls whose answer a crash lost."""
+    gate_usd: float = 0.0
+    """What the gate will cost at most by estimate, in USD, as far as prices are known."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def concurrency(self) -> int:
+        """Rows in work at a time: what a crash can lose stays within half of the spare calls."""
+        return min(MOST_AT_A_TIME, max(2, self.spare_calls // 2)) if self.spare_calls else MOST_AT_A_TIME
+
+    def search_budget(self, config: Config) -> BudgetConfig:
+        """What the search may really spend: the budget without what the gate will need."""
+        budget = config.budget
+        return BudgetConfig(
+            calls=budget.calls and budget.calls - self.gate_calls - self.spare_calls // 2,
+            usd=budget.usd and max(budget.usd - self.gate_usd, budget.usd * 0.1),
+            tokens=budget.tokens,
+            minutes=budget.minutes and budget.minutes * _SEARCH_TIME,
+        )
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return [
+            f"search: at most {self.search_calls} calls; gate: {self.gate_calls} calls set aside"
+            + (f"; {self.spare_calls} spare for retries" if self.spare_calls else ""),
+            *self.warnings,
+        ]
+
+
+def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, door: Door) -> Plan:
+    """Divide the budget of ``config``.
+
+    Raises:
+        BudgetExceeded: it cannot reach a verdict.
+    """
+    budget = config.budget
+    rerun = reruns(config)
+    warnings: list[str] = []
+    money = _money(config, dataset, prompt, door)
+    if budget.usd is not None and (warning := _unpriced(config, door)) is not None:
+        warnings.append(warning)
+    tokens = _tokens_per_call(dataset, prompt)
+    a_row = calls_per_row + (calls_per_row if rerun else calls_per_row - 1)
+    # How many calls each limit buys, were all of them of the dearer kind.
+    bought = [math.inf]
+    bought += [budget.calls] if budget.calls else []
+    bought += [budget.tokens / tokens] if budget.tokens else []
+    bought += [budget.usd / money.gate] if budget.usd and money.gate else []
+    there = len(dataset.split("test"))
+    rows = int(min(there, max(_GATE_SHARE * min(bought), 0) // a_row))
+    gate = rows * a_row
+    limit = budget.calls or DEFAULT_CALLS + gate
+    if budget.usd is not None and money.search:
+        limit = min(limit, gate + max(0, int((budget.usd - gate * money.gate) / money.search)))
+    if budget.tokens is not None:
+        limit = min(limit, int(budget.tokens / tokens))
+    spare = min(2 * MOST_AT_A_TIME, max(8, math.ceil(limit * 0.1))) if len(bought) > 1 else 0
+    search = limit - gate - spare
+    least = _LEAST_SEARCH_ROWS * calls_per_row
+    enough = math.ceil(there * a_row / _GATE_SHARE)
+    fewest = min(_LEAST_GATE_ROWS, there)
+    if rows < fewest or search < least:
+        needed = math.ceil(max(fewest * a_row / _GATE_SHARE, gate + spare + least))
+        raise BudgetExceeded(
+            f"the budget ends before a verdict: about {limit} calls fit, and a gate on only "
+            f"{fewest} test rows with a small search needs {needed}; raise budget.calls "
+            f"to {needed} or more ({enough} for all {there} test rows)"
+        )
+    if rows < there:
+        warnings.append(f"the budget pays for {rows} of {there} test rows; all of them need {enough} calls")
+    return Plan(
+        calls_per_row=calls_per_row,
+        rerun=rerun,
+        gate_rows=rows,
+        gate_calls=gate,
+        search_calls=min(search, DEFAULT_CALLS),
+        spare_calls=spare,
+        gate_usd=gate * money.gate,
+        warnings=tuple(warnings),
+    )
+
+
+def gate_rows(dataset: Dataset, plan: Plan) -> tuple[Example, ...]:
+    """The test rows that the gate opens: all, or the first by id (a content hash, so in no order of ours)."""
+    rows = dataset.split("test")
+    if plan.gate_rows == len(rows):
+        return rows
+    return tuple(sorted(rows, key=lambda example: example.id)[: plan.gate_rows])
+
+
+def reruns(config: Config) -> bool:
+    """Whether production's answers on the test rows are asked for again."""
+    if config.gate.baseline == "auto":
+        return config.source is not None
+    return config.gate.baseline == "rerun"
+
+
+def _tokens_per_call(dataset: Dataset, prompt: Prompt) -> float:
+    rows = dataset.examples[:200]
+    chars = sum(len(m["content"]) for e in rows for m in prompt.render(e.inputs)) / len(rows)
+    return chars / CHARS_PER_TOKEN + _ANSWER_TOKENS
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Money:
+    """Average prices of one call by estimate, in USD; 0 where a price is not known."""
+
+    gate: float
+    """Of the dearer side of the gate, judges included."""
+    search: float
+
+
+def _money(config: Config, dataset: Dataset, prompt: Prompt, door: Door) -> _Money:
+    """An estimate to plan with; what is really spent is watched by the ledger.
+
+    A candidate's prompt is taken to be longer than the original, since rules and demos add to it.
+    """
+    tokens = _tokens_per_call(dataset, prompt) - _ANSWER_TOKENS
+
+    def cost(model: str, growth: float) -> float:
+        price = door.price(model)
+        if price is None:
+            return 0.0
+        return (tokens * growth * price.input_per_mtok + _ANSWER_TOKENS * price.output_per_mtok) / 1e6
+
+    search = [cost(config.target.model, _GROWTH)]
+    search += [cost(scorer.judge, 1.0) for scorer in config.scorers if scorer.judge]
+    source = [cost(config.source.model, 1.0)] if config.source and reruns(config) else []
+    return _Money(gate=max([*search, *source]), search=max(search))
+
+
+def _unpriced(config: Config, door: Door) -> str | None:
+    """What to say where budget.usd cannot hold for every model.
+
+    Raises:
+        BudgetExceeded: nothing else limits the run.
+    """
+    unknown = [model for model in config.models if door.price(model) is None]
+    if not unknown:
+        return None
+    text = f"the price of {', '.join(unknown)} is not known, so budget.usd cannot hold for it"
+    if config.budget.calls is None and config.budget.tokens is None:
+        raise BudgetExceeded(f"{text}: give it under 'prices' (USD per million tokens) or set budget.calls")
+    return f"{text}; budget.calls and budget.tokens do"

@@ -1,0 +1,105 @@
+"""After the verdict: the MLflow run always; prompt version and route only after PROMOTE."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from promptmigrate.harvest import log_dataset
+from promptmigrate.pipeline import record
+from promptmigrate.pipeline.events import Listener
+from promptmigrate.publish import finish_run, register, start_run, write_route
+
+
+def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> dict[str, Any]:
+    """Start the MLflow run and, after PROMOTE, register the prompt and write the route.
+
+    Repeating it changes nothing: the same run, version and route are found again.
+    """
+    config, uri = work.config, work.config.mlflow.tracking_uri
+    experiment = record.experiment(config)
+    run_id = start_run(
+        tracking_uri=uri,
+        experiment=experiment,
+        name=f"{config.name} {work.run.id}",
+        tags=record.verdict_tags(summary),
+        run_id=work.run.state().get("mlflow_run_id"),
+    )
+    work.run.write_state(mlflow_run_id=run_id)
+    summary = {**summary, "mlflow_run_id": run_id}
+    log_dataset(work.dataset, tracking_uri=uri, experiment=experiment, run_id=run_id)
+    if summary["verdict"] != "PROMOTE":
+        listener.note("nothing registered: only PROMOTE is published")
+        return summary
+    name = config.publish.name or _registered_name(work.prompt_uri) or config.name
+    version = register(
+        tracking_uri=uri,
+        name=name,
+        variant=work.gate.candidate,
+        verdict_summary=summary,
+        tags={**record.verdict_tags(summary), "promptmigrate.mlflow_run": run_id}
+        | ({"promptmigrate.parent": work.prompt_uri} if work.prompt_uri else {}),
+        alias=config.publish.alias,
+        commit_message=f"{config.name}: {work.gate.production.model} to {work.gate.candidate.model}",
+    )
+    listener.note(f"registered {version}, alias {config.publish.alias}")
+    models = (work.gate.production.model, work.gate.candidate.model)
+    route = write_route(
+        record.route_path(config),
+        name=config.name,
+        production=work.gate.production,
+        candidate=work.gate.candidate,
+        candidate_uri=version,
+        production_uri=work.prompt_uri,
+        stages=config.publish.stages,
+        evidence={
+            "verdict": summary["verdict"],
+            "run_id": run_id,
+            "run_dir": summary["run_dir"],
+            "dataset": work.dataset.digest,
+        },
+        prices={model: work.door.price(model) for model in models},
+        endpoints=config.endpoints,
+        experiment=config.data.traces.experiment or experiment,
+        tracking_uri=uri,
+    )
+    shutil.copyfile(route, work.run.path / "route.yaml")
+    listener.note(f"wrote {route}")
+    return {**summary, "prompt_version": version, "route": str(route)}
+
+
+def log_run(work: record.Work, summary: dict[str, Any]) -> None:
+    """Log numbers and files to the MLflow run, and end it."""
+    config = work.config
+    metrics = {
+        "baseline_score": summary["baseline"]["score"],
+        "candidate_score": summary["candidate"]["score"],
+        "delta": summary["delta"],
+        "delta_low": (summary["interval"] or [None, None])[0],
+        "delta_high": (summary["interval"] or [None, None])[1],
+        "baseline_cost_per_call_usd": summary["baseline"]["cost_per_call_usd"],
+        "candidate_cost_per_call_usd": summary["candidate"]["cost_per_call_usd"],
+        "spend_usd": summary["spend"]["usd"],
+        "spend_calls": float(sum(summary["spend"]["calls"].values())),
+        "test_openings": float(summary["test_openings"]),
+    }
+    params = {
+        "source": work.gate.production.model,
+        "target": work.gate.candidate.model,
+        "strategy": config.search.strategy,
+        "margin": config.gate.margin,
+        "confidence": config.gate.confidence,
+        "test_rows": summary["rows"]["test"],
+    }
+    names = ("verdict.json", "report.html", "best.yaml", "config.yaml", "route.yaml", "test_rows.jsonl")
+    finish_run(
+        tracking_uri=config.mlflow.tracking_uri,
+        run_id=summary["mlflow_run_id"],
+        params=params,
+        metrics=metrics,
+        artifacts=[work.run.path / name for name in names],
+    )
+
+
+def _registered_name(uri: str | None) -> str | None:
+    return uri.removeprefix("prompts:/").split("/")[0] if uri else None

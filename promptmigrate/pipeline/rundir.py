@@ -1,0 +1,146 @@
+"""The folder of one run: ``runs/<name>/<id>/``, held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptmigrate.errors import StorageError
+from promptmigrate.files import atomic_write, digest
+
+CACHE = "calls.sqlite"
+OPENINGS = "test_openings.jsonl"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """Content hash of configuration, prompt and dataset: the same command comes to the same folder."""
+        return self.path.name
+
+    @property
+    def dataset(self) -> Path:
+        """The Examples of the run."""
+        return self.path / "dataset.parquet"
+
+    @property
+    def outcomes(self) -> Path:
+        """Every Outcome, one JSON object a line."""
+        return self.path / "outcomes.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """What the run spent, kept across restarts."""
+        return self.path / "ledger.sqlite"
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict and its numbers."""
+        return self.path / "verdict.json"
+
+    def state(self) -> dict[str, Any]:
+        """What ``run.json`` says; empty before the run began.
+
+        Raises:
+            StorageError: the file is not JSON.
+        """
+        return read_json(self.path / "run.json", missing_ok=True)
+
+    def write_state(self, **values: Any) -> None:
+        """Merge ``values`` into ``run.json``."""
+        write_json(self.path / "run.json", {**self.state(), **values})
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for this process; the hold ends with the process, however it ends.
+
+        Raises:
+            StorageError: another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StorageError(
+                f"run folder {self.path} cannot be written: {error.strerror}; "
+                "choose another with --runs or make it writable"
+            ) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StorageError(
+                    f"another process is working on {self.path}; wait for it or stop it"
+                ) from error
+            yield
+        finally:
+            os.close(handle)
+
+
+def run_id(config: str, prompt: str, dataset: str) -> str:
+    """Id of the run of these three digests."""
+    return digest([config, prompt, dataset])[7:19]
+
+
+def unfinished(runs: Path, config: str, prompt: str) -> RunDir | None:
+    """A run of the same configuration and prompt that was interrupted, to go on with its own dataset."""
+    for state in sorted(runs.glob("*/run.json")):
+        values = read_json(state)
+        if (
+            values.get("config_digest") == config
+            and values.get("prompt_digest") == prompt
+            and values.get("state") == "running"
+            and (state.parent / "dataset.parquet").exists()
+        ):
+            return RunDir(state.parent)
+    return None
+
+
+def check_writable(folder: Path, *, what: str) -> None:
+    """Raise :class:`StorageError` unless files can be made in ``folder`` (which may not exist yet)."""
+    probe = folder
+    while not probe.exists() and probe.parent != probe:
+        probe = probe.parent
+    if not probe.is_dir():
+        raise StorageError(f"{what} {folder}: {probe} is not a folder")
+    test = probe / f".promptmigrate-{os.getpid()}"
+    try:
+        test.touch()
+        test.unlink()
+    except OSError as error:
+        raise StorageError(f"{what} {folder} cannot be written: {error.strerror}") from error
+
+
+def read_json(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises:
+        StorageError: unreadable, or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if missing_ok:
+            return {}
+        raise StorageError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise StorageError(f"{path} does not hold a JSON object")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` atomically, readable for people."""
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,29 @@
+"""From a prompt that the target model cannot follow to the best one for it, within a budget of calls."""
+
+from promptmigrate.search.base import (
+    CandidateRecord,
+    Evaluate,
+    FrontPoint,
+    Generation,
+    Measured,
+    Problem,
+    SearchResult,
+    Strategy,
+)
+from promptmigrate.search.contract import Contract, mine
+from promptmigrate.search.registry import names, strategy
+
+__all__ = [
+    "CandidateRecord",
+    "Contract",
+    "Evaluate",
+    "FrontPoint",
+    "Generation",
+    "Measured",
+    "Problem",
+    "SearchResult",
+    "Strategy",
+    "mine",
+    "names",
+    "strategy",
+]

@@ -1,0 +1,247 @@
+"""Taking a prompt apart: the instructions that may be edited, and the frame that carries the input.
+
+A chat prompt's instructions are its system (or developer) message, or the paragraphs before the input in its
+last user turn where those say more. A text prompt's instructions are what stands before its input block. The
+rest is the frame: it stays as it is in every candidate, so a rewrite cannot lose the input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from promptmigrate import template
+from promptmigrate.search.text import with_content, words
+from promptmigrate.types import Message, Prompt, Variant
+
+Placement: TypeAlias = Literal["own", "user"]
+""""own": instructions where the original has them; "user": repeated at the top of the last user turn, for
+models that do not heed their system message."""
+
+_PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+_ROLE_LINE = re.compile(r"(?m)^\s*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)\s*$\n?")
+_HEADING = re.compile(r"^\s*(#{1,6}\s.*|<[\w -]+>|[-=_*`\"']{3,}\w*|.{0,60}:)\s*$")
+_LABEL_BEFORE_INPUT = re.compile(r"^[^{}]{0,60}[:=>\-]\s*[\"'`<(\[]*\s*$")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Demo:
+    """A worked example: production's input and the answer that is known to be good."""
+
+    example: str
+    """Id of the train row it was taken from."""
+    inputs: Mapping[str, Any]
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """A prompt in two parts. ``messages[slot].content == before + instructions + after``."""
+
+    prompt: Prompt
+    slot: int
+    """Index of the message that holds the instructions."""
+    instructions: str
+    """May be empty: then new instructions are put before the frame as a paragraph of their own."""
+    after: str
+    """What follows the instructions in their message, with the white space between."""
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> Anatomy:
+        """Take ``prompt`` apart."""
+        last = _last_user(prompt)
+        lead, rest = split(prompt.messages[last].content)
+        system = next((i for i, m in enumerate(prompt.messages) if m.role in ("system", "developer")), None)
+        if system is not None:
+            text = prompt.messages[system].content
+            head, tail = split(text) if _PLACEHOLDER.search(text) else (text, "")
+            if not head.strip():
+                # It only hands over data, or is one sentence around a placeholder: then edit it whole.
+                head, tail = ("", text) if lead.strip() else (text, "")
+            if len(words(head)) >= len(words(lead)):
+                return cls(prompt=prompt, slot=system, instructions=head, after=tail)
+        return cls(prompt=prompt, slot=last, instructions=lead, after=rest)
+
+    @property
+    def last_user(self) -> int:
+        """Index of the last user turn, which carries the input."""
+        return _last_user(self.prompt)
+
+    @property
+    def chat_slot(self) -> bool:
+        """Whether the instructions have a message apart from the last user turn."""
+        return self.slot != self.last_user
+
+    @cached_property
+    def frame(self) -> str:
+        """Everything that is fixed, as an editor should see it (roles in brackets for a chat prompt)."""
+        if not self.prompt.chat:
+            return self.after.strip()
+        parts = []
+        for index, message in enumerate(self.prompt.messages):
+            text = self.after.strip() if index == self.slot else message.content
+            if text:
+                parts.append(f"[{message.role}]\n{text}")
+        return "\n\n".join(parts)
+
+    @cached_property
+    def frame_variables(self) -> tuple[str, ...]:
+        """Placeholders of the frame."""
+        return template.variables(self.frame)
+
+    @cached_property
+    def turn(self) -> str:
+        """The last user turn without the instructions: what a demo's user turn is rendered from."""
+        return self.after.lstrip() if not self.chat_slot else self.prompt.messages[self.last_user].content
+
+    def compose(
+        self, instructions: str, *, demos: Sequence[Demo] = (), placement: Placement = "own"
+    ) -> Prompt:
+        """The prompt with other instructions.
+
+        Of the same kind (text or chat) as the original, unless it has ``demos``: these are real turns, so a
+        text prompt with demos becomes a chat prompt whose last user turn is the text.
+        """
+        messages = list(self.prompt.messages)
+        last = self.last_user
+        if placement == "user" and self.chat_slot:
+            messages[last] = with_content(messages[last], _join(instructions, messages[last].content))
+        else:
+            messages[self.slot] = with_content(messages[self.slot], _join(instructions, self.after))
+        turns: list[Message] = []
+        for demo in demos:
+            turns.append(Message(role="user", content=template.render(self.turn, demo.inputs)))
+            turns.append(Message(role="assistant", content=demo.answer))
+        messages[last:last] = turns
+        return Prompt(tuple(messages), chat=self.prompt.chat or bool(turns))
+
+    def strip_frame(self, text: str) -> str | None:
+        """``text`` without the frame at its end, if instructions and frame were given back; else None."""
+        rest = text.rstrip()
+        for tail in (self.frame.strip(), self.turn.strip()):
+            if template.variables(tail) and rest.endswith(tail):
+                lead = rest[: -len(tail)].rstrip()
+                lead = _ROLE_LINE.sub("", lead).strip() if self.prompt.chat else lead
+                if not _PLACEHOLDER.search(lead) or set(template.variables(lead)) == set(
+                    template.variables(self.instructions)
+                ):
+                    return lead
+        return None
+
+    def read_whole(self, text: str) -> Prompt | None:
+        """``text`` as a whole template of the same kind and roles, if it is one; else None.
+
+        It must hold all placeholders of the frame. A chat template is read from ``[role]`` or ``<<<role>>>``
+        lines.
+        """
+        if not set(self.frame_variables) <= set(template.variables(text)):
+            return None
+        if not self.prompt.chat:
+            return Prompt.text(text.strip())
+        pieces = re.split(
+            r"(?m)^\s*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)\s*$\n?", text
+        )
+        if len(pieces) < 3 or pieces[0].strip():
+            return None
+        messages = tuple(
+            Message(role=role, content=content.strip())
+            for role, content in zip(pieces[1::2], pieces[2::2], strict=True)
+        )
+        if [m.role for m in messages] != [m.role for m in self.prompt.messages]:
+            return None
+        return Prompt(messages, chat=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidate:
+    """A point of the search: instructions, demos and placement on an anatomy, for one model."""
+
+    anatomy: Anatomy
+    base: Variant
+    """The original Variant: model and parameters."""
+    instructions: str
+    demos: tuple[Demo, ...] = ()
+    placement: Placement = "own"
+    params: Mapping[str, Any] | None = None
+    """Parameters other than the original's; None: the same."""
+    origin: str = ""
+    parent: str = ""
+    note: str = ""
+    steps: bool = False
+    """Whether it asks the model to work step by step, so that bare answers would be wrong demos."""
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """The plain prompt to ship."""
+        return self.anatomy.compose(self.instructions, demos=self.demos, placement=self.placement)
+
+    @cached_property
+    def variant(self) -> Variant:
+        """The Variant to measure."""
+        params = self.base.params if self.params is None else self.params
+        return Variant(prompt=self.prompt, model=self.base.model, params=dict(params), origin=self.origin)
+
+    @property
+    def key(self) -> str:
+        """Digest of the Variant: its identity in tables."""
+        return self.variant.digest
+
+    def but(self, **changes: Any) -> Candidate:
+        """A copy with changes, whose parent is this one."""
+        return replace(self, **{"parent": self.key, "note": "", **changes})
+
+
+def split(text: str) -> tuple[str, str]:
+    """``text`` as (instructions, frame): the frame starts at the block that hands over the input.
+
+    A line hands over input if apart from its placeholder it is only a short label or quotes; placeholders
+    inside sentences before it belong to the instructions. Without such a line the frame starts at the first
+    line with a placeholder. Headings and labels directly above belong to the frame.
+    """
+    lines = text.splitlines(keepends=True)
+    holding = [i for i, line in enumerate(lines) if _PLACEHOLDER.search(line)]
+    if not holding:
+        return text, ""
+    first = next((i for i in holding if _hands_over(lines[i])), holding[0])
+    while first > 0:
+        above = lines[first - 1]
+        if not above.strip():
+            # Blank lines are only stepped over to reach a heading right above them.
+            if first > 1 and _is_marker(lines[first - 2]):
+                first -= 1
+                continue
+            break
+        if not _HEADING.match(above) or _PLACEHOLDER.search(above):
+            break
+        first -= 1
+    lead = "".join(lines[:first])
+    stripped = lead.rstrip()
+    return stripped, text[len(stripped) :]
+
+
+def _is_marker(line: str) -> bool:
+    return bool(re.match(r"^\s*(#{1,6}\s.*|<[\w -]+>|[-=_*`\"']{3,}\w*)\s*$", line))
+
+
+def _hands_over(line: str) -> bool:
+    parts = _PLACEHOLDER.split(line)
+    before, rest = parts[0], "".join(parts[1:])
+    label = not words(before) or bool(_LABEL_BEFORE_INPUT.match(before))
+    return label and len(words(rest)) <= 3
+
+
+def _last_user(prompt: Prompt) -> int:
+    users = [i for i, m in enumerate(prompt.messages) if m.role == "user"]
+    return users[-1] if users else len(prompt.messages) - 1
+
+
+def _join(instructions: str, frame: str) -> str:
+    instructions = instructions.rstrip()
+    if not instructions:
+        return frame.lstrip("\n")
+    if not frame.strip():
+        return instructions
+    return instructions + (frame if frame[:1].isspace() else "\n\n" + frame)

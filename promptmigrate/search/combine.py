@@ -1,0 +1,166 @@
+"""Candidates made from what is there already, without a reflection call: rules together with demos, splices
+of siblings, other placement, and the removal tests that drop what buys nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from promptmigrate.search.anatomy import Candidate
+from promptmigrate.search.base import Problem
+from promptmigrate.search.failures import Report
+from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
+from promptmigrate.search.text import normalised, words
+
+
+def combinations(
+    problem: Problem, seeds: Seeds, incumbent: Candidate, report: Report, siblings: Sequence[Candidate]
+) -> Iterator[Candidate]:
+    """Combinations around ``incumbent``, the most promising first."""
+    text = "instructions" in problem.may_change
+    if text:
+        yield from splices(incumbent, siblings)
+    if "demos" in problem.may_change:
+        yield from _demos(seeds, incumbent, report, problem.seed)
+    contract = seeds.contract
+    if text and contract and not _contains(incumbent.instructions, contract.rules) and not incumbent.steps:
+        yield incumbent.but(
+            instructions=f"{incumbent.instructions}\n\n{contract.rules}".strip(),
+            origin=f"{incumbent.origin} + contract",
+        )
+    if "format" in problem.may_change and incumbent.anatomy.chat_slot:
+        other = "user" if incumbent.placement == "own" else "own"
+        yield incumbent.but(placement=other, origin=f"{incumbent.origin}, placed in the {other} turn")
+    if (
+        text
+        and contract
+        and contract.steps
+        and not incumbent.steps
+        and report.form_share < 0.5
+        and report.failed
+    ):
+        yield incumbent.but(
+            instructions=f"{_without(incumbent.instructions, contract.rules)}\n\n{contract.steps}".strip(),
+            demos=(),
+            origin=f"{incumbent.origin} + step by step",
+            steps=True,
+        )
+    temperature = problem.original.params.get("temperature")
+    if "temperature" in problem.may_change and isinstance(temperature, (int, float)) and temperature > 0:
+        yield incumbent.but(
+            params={**problem.original.params, "temperature": 0}, origin=f"{incumbent.origin}, temperature 0"
+        )
+    yield from removals(incumbent, text=text)
+
+
+def _demos(seeds: Seeds, incumbent: Candidate, report: Report, seed: int) -> Iterator[Candidate]:
+    if incumbent.steps:
+        passed = [(row.example, row.cell.text) for row in report.passed]
+        for count in DEMO_COUNTS[:2]:
+            chosen = own_demos(passed, min(count, max(1, len(passed) // 2)), seed=seed)
+            if chosen:
+                yield incumbent.but(demos=chosen, origin=f"{incumbent.origin} + {len(chosen)} own demos")
+        return
+    if not seeds.usable:
+        return
+    hard = sorted(report.failing_ids)
+    had = len(incumbent.demos)
+    for count in (n for n in DEMO_COUNTS if n > had):
+        chosen = seeds.demos(count)
+        yield incumbent.but(demos=chosen, origin=f"{incumbent.origin} + {len(chosen)} demos")
+        if hard:
+            chosen = seeds.demos(count, prefer=hard)
+            yield incumbent.but(demos=chosen, origin=f"{incumbent.origin} + {len(chosen)} hard demos")
+    if had and hard:
+        chosen = seeds.demos(had, prefer=hard)
+        yield incumbent.but(demos=chosen, origin=f"{incumbent.origin}, hard demos")
+    if had:
+        chosen = seeds.demos(had, draw_seed=1)
+        yield incumbent.but(demos=chosen, origin=f"{incumbent.origin}, other demos")
+
+
+def splices(incumbent: Candidate, siblings: Sequence[Candidate]) -> Iterator[Candidate]:
+    """``incumbent`` with the sentences that siblings of the same parent added and it lacks.
+
+    Two children that each found a rule are each missing the other's; no reflection call is needed to join
+    them.
+    """
+    have = {normalised(p) for p in pieces(incumbent.instructions)}
+    gathered: list[str] = []
+    for sibling in siblings:
+        if sibling.key == incumbent.key or sibling.anatomy is not incumbent.anatomy:
+            continue
+        theirs = pieces(sibling.instructions)
+        new = [p for p in theirs if normalised(p) and normalised(p) not in have]
+        if not new or 2 * len(new) > len(theirs):
+            continue  # a rewrite, not an addition
+        gathered += [p for p in new if normalised(p) not in {normalised(g) for g in gathered}]
+        yield incumbent.but(
+            instructions=_append(incumbent.instructions, new),
+            origin=f"{incumbent.origin} + rules of a sibling",
+        )
+    if len(gathered) > 1:
+        yield incumbent.but(
+            instructions=_append(incumbent.instructions, gathered),
+            origin=f"{incumbent.origin} + rules of all siblings",
+        )
+
+
+def union(parent: Candidate, children: Sequence[Candidate]) -> Candidate | None:
+    """``parent`` with all that ``children`` add to it, where at least two only add."""
+    have = {normalised(p) for p in pieces(parent.instructions)}
+    gathered: dict[str, str] = {}
+    adding = 0
+    for child in children:
+        if child.parent != parent.key or child.anatomy is not parent.anatomy:
+            continue
+        theirs = pieces(child.instructions)
+        kept = {normalised(p) for p in theirs} & have
+        new = {normalised(p): p for p in theirs if normalised(p) not in have}
+        if new and len(kept) >= 0.8 * len(have):
+            adding += 1
+            gathered |= {k: v for k, v in new.items() if k not in gathered}
+    if adding < 2:
+        return None
+    return parent.but(
+        instructions=_append(parent.instructions, list(gathered.values())), origin="all proposals' additions"
+    )
+
+
+def removals(incumbent: Candidate, *, text: bool) -> Iterator[Candidate]:
+    """``incumbent`` without its demos, half of them, or one of its longer paragraphs."""
+    if incumbent.demos:
+        yield incumbent.but(demos=(), origin=f"{incumbent.origin} - demos")
+        if len(incumbent.demos) > 3:
+            half = incumbent.demos[: len(incumbent.demos) // 2]
+            yield incumbent.but(demos=half, origin=f"{incumbent.origin} - half of the demos")
+    parts = [p for p in re.split(r"\n\s*\n", incumbent.instructions) if p.strip()]
+    if not text or len(parts) < 2:
+        return
+    # The longest first: removing it saves most.
+    for index in sorted(range(len(parts)), key=lambda i: (-len(parts[i]), i))[:3]:
+        rest = "\n\n".join(p for i, p in enumerate(parts) if i != index)
+        yield incumbent.but(instructions=rest, origin=f"{incumbent.origin} - paragraph {index + 1}")
+
+
+def pieces(text: str) -> list[str]:
+    """Sentences and list items of ``text``."""
+    return [
+        p.strip()
+        for line in text.splitlines()
+        for p in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", line)
+        if p.strip()
+    ]
+
+
+def _append(instructions: str, additions: Sequence[str]) -> str:
+    return "\n".join([instructions.rstrip(), "", *additions])
+
+
+def _contains(instructions: str, rules: str) -> bool:
+    inside, wanted = set(words(instructions)), set(words(rules))
+    return not wanted or len(inside & wanted) >= 0.8 * len(wanted)
+
+
+def _without(instructions: str, rules: str) -> str:
+    return instructions.replace(rules, "").rstrip()

@@ -1,0 +1,282 @@
+"""The output contract that production's own answers show, mined without a model call.
+
+A target model that misses the form of an answer fails every row, and the form can be read off what production
+answered: a closed set of labels, a JSON object, a number, a text. The contract is written as instructions in
+plain words; the race decides whether they help.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptmigrate import template
+from promptmigrate.search import contract_json, contract_text
+from promptmigrate.search.contract_text import most
+from promptmigrate.types import Example
+
+Kind = Literal["labels", "multilabel", "json", "number", "text"]
+
+_MAX_LABELS = 60
+_LABEL_CHARS = 60
+_LABEL_WORDS = 6
+_NUMBER = re.compile(
+    r"(?P<sign>[-+\u2212])?(?P<currency>[$\u20ac\u00a3\u00a5])?\s?(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)"
+    r"\s?(?P<unit>%|[A-Za-z\u20ac\u00b0/]{1,12})?\.?"
+)
+_ANSWER_TAIL = re.compile(
+    r"(?P<lead>(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:final\s+)?(?:answer|result|label|category|verdict)"
+    r"\s*(?:is\s*:?|:|=)\s*|#{2,6}\s*)(?P<value>\S[^\n]*?)\s*\.?\s*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Where the answer sits in what production wrote."""
+
+    lead: str = ""
+    """What stands right before the answer on its line ("#### ", "Answer: ")."""
+    works: bool = False
+    """Whether production writes its working first."""
+
+    @property
+    def bare(self) -> bool:
+        """The answer is all that production writes."""
+        return not self.lead and not self.works
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What an answer has to look like."""
+
+    kind: Kind
+    rules: str
+    """Instructions: the answer and nothing else."""
+    steps: str | None
+    """Instructions: working first, then the answer in production's form; None where that makes no sense."""
+    facts: tuple[str, ...]
+    """The same for an editor: what is known of the task."""
+    labels: tuple[str, ...] = ()
+    form: Form = Form()
+
+
+def mine(examples: Sequence[Example]) -> Contract | None:
+    """The contract that expected answers and production's outputs of ``examples`` show; None without any.
+
+    Give train and validation rows, never test rows: only answers are read, no inputs.
+    """
+    pairs = [pair for example in examples if (pair := _pair(example)) is not None]
+    if not pairs:
+        return None
+    objects = [contract_json.as_object(e) or contract_json.as_object(o) for e, o in pairs]
+    found = [o for o in objects if o is not None]
+    if len(found) >= 0.8 * len(pairs):
+        shown = [contract_json.as_object(o) or contract_json.as_object(e) for e, o in pairs]
+        outputs = [o for _, o in pairs if isinstance(o, str)]
+        rules, facts = contract_json.describe([o for o in shown if o is not None], outputs)
+        return Contract(kind="json", rules=rules, steps=None, facts=facts)
+    texts, form = _answers(pairs)
+    return _multilabel(texts) or _labels(texts, form) or _numbers(texts, form) or _free(texts, form)
+
+
+def _pair(example: Example) -> tuple[Any, str | None] | None:
+    expected = example.expected
+    several = isinstance(expected, dict) and "expected_response" not in example.expectations
+    if several and contract_json.as_object(example.reference) is None:
+        # Expectations of different names: only production's own text shows the form of an answer.
+        expected = example.reference
+    if expected is None or (isinstance(expected, str) and not expected.strip()):
+        return None
+    return expected, example.reference
+
+
+def _answers(pairs: Sequence[tuple[Any, str | None]]) -> tuple[list[str], Form]:
+    """The bare answers, and where production puts them."""
+    texts = [template.as_text(e).strip() for e, _ in pairs]
+    outputs = [o.strip() if isinstance(o, str) else None for _, o in pairs]
+    if all(o is None or o == t for t, o in zip(texts, outputs, strict=True)):
+        tails = [_tail(t) for t in texts]
+        leads = Counter(lead.lower() for lead, _, _ in (t for t in tails if t))
+        worked = [t for t in tails if t and t[2]]
+        if leads and leads.most_common(1)[0][1] >= 0.7 * len(texts) and len(worked) >= 0.6 * len(texts):
+            lead = next(t[0] for t in tails if t and t[0].lower() == leads.most_common(1)[0][0])
+            return [t[1] for t in tails if t], Form(lead=lead, works=True)
+        return texts, Form()
+    return texts, _form(texts, outputs)
+
+
+def _tail(text: str) -> tuple[str, str, bool] | None:
+    last = text.rstrip().splitlines()[-1]
+    match = _ANSWER_TAIL.search(last)
+    if match is None:
+        return None
+    works = bool(text.rstrip()[: -len(last)].strip()) or len(last[: match.start()].split()) > 3
+    return match["lead"], match["value"], works
+
+
+def _form(texts: Sequence[str], outputs: Sequence[str | None]) -> Form:
+    leads: Counter[str] = Counter()
+    works = seen = 0
+    for text, output in zip(texts, outputs, strict=True):
+        if output is None:
+            continue
+        seen += 1
+        at = output.rfind(text)
+        if at < 0 or output == text:
+            leads[""] += 1
+            continue
+        start = output.rfind("\n", 0, at) + 1
+        tail = _ANSWER_TAIL.search(output[start : at + len(text)])
+        lead = tail["lead"] if tail else output[start:at]
+        leads[lead if len(lead) <= 40 else ""] += 1
+        works += bool(output[:start].strip()) or len(output[start:at].split()) > 8
+    if not seen:
+        return Form()
+    lead, count = leads.most_common(1)[0]
+    return Form(lead=lead if count >= 0.6 * seen else "", works=works >= 0.5 * seen)
+
+
+def _labels(texts: Sequence[str], form: Form) -> Contract | None:
+    counts = Counter(texts)
+    short = {t: n for t, n in counts.items() if _is_label(t)}
+    if sum(short.values()) < 0.9 * len(texts) or len(short) > _MAX_LABELS or len(short) < 2:
+        return None
+    repeated = sum(n for n in short.values() if n > 1)
+    closed = len(short) <= max(2, len(texts) / 2.5) and repeated >= 0.7 * len(texts)
+    identifiers = all(re.fullmatch(r"[A-Za-z0-9_\-./]+", t) and not t[0].isdigit() for t in short)
+    if not closed and not (identifiers and repeated >= 0.3 * len(texts)):
+        return None
+    if (
+        closed
+        and all(_NUMBER.fullmatch(t) for t in short)
+        and (len(short) > 11 or len(texts) < 3 * len(short))
+    ):
+        return None
+    labels = tuple(sorted(short, key=lambda t: (-short[t], t)))
+    listed = "\n".join(f"- {label}" for label in sorted(labels))
+    notes = _spelling(labels)
+    if closed:
+        head = f"Answer with exactly one of these {len(labels)} labels:\n{listed}"
+        extra = "Never invent another label: if several seem to fit, choose the one that fits best."
+    else:
+        head = f"Answer with exactly one label. Labels in use include:\n{listed}"
+        extra = "If none of these fits, answer with a label of the same style."
+    rules = (
+        f"Output format:\n{head}\n"
+        f"Output only the label itself, exactly as it is spelled above{notes}, and nothing else: no "
+        f"explanation, no other words, no punctuation, no quotes, no markdown. {extra}"
+    )
+    steps = (
+        f"Output format:\n{head}\n"
+        "First think step by step about which label fits best. Then write the label alone on the last line"
+        f"{_as_line(form)}, exactly as it is spelled above{notes}, with no punctuation, quotes or markdown "
+        "around it."
+    )
+    facts = [
+        f"The answer is one of {len(labels)} labels: " + ", ".join(f"{t} ({short[t]} rows)" for t in labels)
+    ]
+    if not form.bare:
+        facts.append(contract_text.form_fact(form.lead, form.works))
+    return Contract(kind="labels", rules=rules, steps=steps, facts=tuple(facts), labels=labels, form=form)
+
+
+def _is_label(text: str) -> bool:
+    return len(text) <= _LABEL_CHARS and "\n" not in text and len(text.split()) <= _LABEL_WORDS
+
+
+def _spelling(labels: Sequence[str]) -> str:
+    letters = [t for t in labels if any(c.isalpha() for c in t)]
+    notes = []
+    if letters and all(t == t.lower() for t in letters):
+        notes.append("in lowercase")
+    elif letters and all(t == t.upper() for t in letters):
+        notes.append("in UPPERCASE")
+    if any("_" in t for t in labels):
+        notes.append("with underscores")
+    return f" ({', '.join(notes)})" if notes else ", with the same capital and small letters"
+
+
+def _multilabel(texts: Sequence[str]) -> Contract | None:
+    for separator in (", ", ",", "; ", ";", " | ", "|"):
+        parts = [[p.strip() for p in t.split(separator)] for t in texts]
+        if sum(len(p) > 1 for p in parts) < 0.3 * len(texts):
+            continue
+        counts = Counter(p for row in parts for p in row)
+        if len(counts) >= len(set(texts)) or any(_NUMBER.fullmatch(p) for p in counts):
+            continue  # the comma belongs to the labels themselves, or to numbers
+        if not all(_is_label(p) and p for p in counts) or len(counts) > min(_MAX_LABELS, len(texts) / 1.5):
+            continue
+        listed = "\n".join(f"- {label}" for label in sorted(counts))
+        rules = (
+            f"Output format:\nAnswer with all of these labels that apply, and no others:\n{listed}\n"
+            f"Write them on one line, separated by {separator!r}. Output only the labels, exactly as they "
+            "are spelled above, and nothing else: no explanation, no quotes, no markdown."
+        )
+        fact = f"The answer is a list, separated by {separator!r}, of the labels {', '.join(sorted(counts))}"
+        return Contract(
+            kind="multilabel", rules=rules, steps=None, facts=(fact,), labels=tuple(sorted(counts))
+        )
+    return None
+
+
+def _numbers(texts: Sequence[str], form: Form) -> Contract | None:
+    matches = [m for t in texts if (m := _NUMBER.fullmatch(t))]
+    if len(matches) < 0.9 * len(texts):
+        return None
+    decimals = [len(m["digits"].partition(".")[2]) for m in matches]
+    currency = most([m["currency"] or "" for m in matches], 0.8)
+    unit = most([m["unit"] or "" for m in matches], 0.8)
+    thousands = any("," in m["digits"] for m in matches)
+    parts = []
+    if all(d == 0 for d in decimals):
+        parts.append("a whole number in digits")
+    elif len(set(decimals)) == 1:
+        parts.append(f"a number in digits with exactly {decimals[0]} decimal places")
+    else:
+        parts.append("a number in digits")
+    parts.append(f"with the sign {currency} before it" if currency else "without a currency sign")
+    parts.append(f"with {unit!r} after it" if unit else "without a unit")
+    parts.append("with commas between thousands" if thousands else "without commas between thousands")
+    shape = ", ".join(parts)
+    sample = min((m[0] for m in matches), key=lambda t: (len(t), t))
+    only = "number" if form.bare else "answer"
+    rules = (
+        f"Output format:\nAnswer with only the final {only}: {shape}. Nothing else: no explanation, no "
+        "working, no words, no markdown."
+    )
+    line = f"{form.lead.strip()} <number>" if form.lead else ""
+    if line and not form.works:
+        rules = (
+            f'Output format:\nAnswer with one line of the form "{line}", where the number is {shape}. '
+            "Nothing else."
+        )
+    steps = (
+        "Work through the problem step by step: write down what is given and every calculation, one step "
+        "per line, and check the result. Then give the final answer alone on the last line"
+        + (f", in the form: {line}" if line else ", as the number only")
+        + f". The final answer is {shape}; no markdown, no LaTeX."
+    )
+    facts = [f"The answer is {shape}, for example {sample}"]
+    if not form.bare:
+        facts.append(contract_text.form_fact(form.lead, form.works))
+    return Contract(kind="number", rules=rules, steps=steps, facts=tuple(facts), form=form)
+
+
+def _free(texts: Sequence[str], form: Form) -> Contract:
+    rules, facts = contract_text.describe(texts)
+    steps = None
+    if form.works or form.lead:
+        facts = (*facts, contract_text.form_fact(form.lead, form.works))
+        steps = (
+            "Think step by step and write down each step. Then give the final answer alone on the last line"
+            f"{_as_line(form)}."
+        )
+    return Contract(kind="text", rules=rules, steps=steps, facts=facts, form=form)
+
+
+def _as_line(form: Form) -> str:
+    return f', in the form "{form.lead.strip()} <answer>"' if form.lead else ""

@@ -1,0 +1,121 @@
+"""The contract of JSON answers: keys, types, enumerations, date forms, layout."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_FENCED = re.compile(r"^\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+_DATES = (
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "a date written YYYY-MM-DD"),
+    (
+        re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?"),
+        "an ISO 8601 date and time",
+    ),
+    (re.compile(r"\d{4}-\d{2}"), "a month written YYYY-MM"),
+    (re.compile(r"\d{4}/\d{2}/\d{2}"), "a date written YYYY/MM/DD"),
+    (re.compile(r"\d{2}\.\d{2}\.\d{4}"), "a date written DD.MM.YYYY"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "a date with slashes, year last"),
+    (re.compile(r"\d{2}:\d{2}"), "a time written HH:MM"),
+)
+_MAX_DEPTH = 3
+_MAX_ENUMERATION = 12
+
+
+def as_object(value: Any) -> dict[str, Any] | None:
+    """``value`` as a JSON object, if it is one or a text (fenced or not) that holds just one."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, str):
+        return None
+    fence = _FENCED.match(value)
+    try:
+        parsed = json.loads(fence[1] if fence else value)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def describe(objects: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Rules and facts for answers that are JSON ``objects`` (some); ``outputs`` are production's texts."""
+    lines = _fields(objects, depth=0)
+    flat = not any(isinstance(v, (dict, list)) for o in objects for v in o.values())
+    always = [k for k in objects[0] if all(k in o for o in objects)]
+    optional = sorted({k for o in objects for k in o} - set(always))
+    rules = [
+        "Output format:",
+        "Answer with only one valid JSON object and nothing else: no text before or after it, no "
+        "explanation, no markdown, no code fences (```).",
+        "Use exactly these keys, spelled like this, in this order, and no other keys:",
+        *lines,
+    ]
+    if optional:
+        rules.append(f"Leave out {', '.join(json.dumps(k) for k in optional)} where it does not apply.")
+    if flat:
+        rules.append("Keep the object flat: no nested objects and no lists.")
+    if any(v is None for o in objects for v in o.values()):
+        rules.append("Use null (not an empty string) for what the input does not say.")
+    if outputs and sum("\n" not in o.strip() for o in outputs) >= 0.9 * len(outputs):
+        rules.append("Write the JSON on a single line.")
+    facts = ("The answer is one JSON object with these keys:", *lines)
+    return "\n".join(rules), facts
+
+
+def _fields(objects: Sequence[Mapping[str, Any]], *, depth: int) -> list[str]:
+    order: dict[str, None] = {}
+    for one in objects:
+        order.update(dict.fromkeys(one))
+    lines = []
+    for key in order:
+        values = [o[key] for o in objects if key in o]
+        lines.append(f"{'  ' * depth}- {json.dumps(key, ensure_ascii=False)}: {_type(values)}")
+        inner = [v for v in values if isinstance(v, dict)]
+        if not inner:
+            inner = [i for v in values if isinstance(v, list) for i in v if isinstance(i, dict)]
+        if inner and depth < _MAX_DEPTH:
+            lines += _fields(inner, depth=depth + 1)
+    return lines
+
+
+def _type(values: Sequence[Any]) -> str:
+    present = [v for v in values if v is not None]
+    null = " or null" if len(present) < len(values) else ""
+    if not present:
+        return "null"
+    if all(isinstance(v, bool) for v in present):
+        return "true or false (a JSON boolean, no quotes)" + null
+    if all(isinstance(v, int) and not isinstance(v, bool) for v in present):
+        return "a whole number (a JSON number, no quotes)" + null
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in present):
+        return "a number (a JSON number, no quotes, no currency sign)" + null
+    if all(isinstance(v, str) for v in present):
+        return _string(present) + null
+    if all(isinstance(v, list) for v in present):
+        items = [i for v in present for i in v]
+        return ("a list" + (f", each item {_type(items)}" if items else "")) + null
+    if all(isinstance(v, dict) for v in present):
+        return "an object with these keys:" + null
+    return "a JSON value"
+
+
+def _string(values: Sequence[str]) -> str:
+    for pattern, name in _DATES:
+        if all(pattern.fullmatch(v) for v in values):
+            return f"a string, {name}"
+    counts = Counter(values)
+    repeated = sum(n for n in counts.values() if n > 1)
+    short = all(len(v) <= 40 and len(v.split()) <= 4 for v in counts)
+    if short and len(counts) <= min(_MAX_ENUMERATION, len(values) / 2) and repeated >= 0.7 * len(values):
+        listed = ", ".join(json.dumps(v, ensure_ascii=False) for v in sorted(counts))
+        return f"a string, exactly one of {listed}"
+    if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?", v) for v in values):
+        return "a string of digits (in quotes)"
+    letters = [v for v in values if any(c.isalpha() for c in v)]
+    if len(letters) >= 5 and all(v == v.lower() for v in letters):
+        return "a string in lowercase"
+    if len(letters) >= 5 and all(v == v.upper() for v in letters):
+        return "a string in UPPERCASE"
+    return "a string"

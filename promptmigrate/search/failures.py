@@ -1,0 +1,312 @@
+"""What goes wrong and how often: failing train rows of a candidate, clustered and written for an editor.
+
+Only train rows are read here, and only answers that the model really gave: a row whose call failed is
+neither a failure nor a success.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptmigrate import template
+from promptmigrate.search import contract_json
+from promptmigrate.search.anatomy import Candidate
+from promptmigrate.search.contract import Contract
+from promptmigrate.search.table import Cell, Table
+from promptmigrate.search.text import draw, normalised, one_line, shorten, words
+from promptmigrate.types import Example
+
+GOOD = 0.999
+"""Quality from which a row counts as answered well."""
+_NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
+_INPUT_CHARS = 700
+_ANSWER_CHARS = 400
+_SHOWN = 12
+"""Failing rows in a report without focus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One answered train row."""
+
+    example: Example
+    cell: Cell
+    problem: str
+    """What kind of failure it is; empty for a row that was answered well."""
+    form: bool = False
+    """The failure is one of form (the right answer may be in there), not a wrong answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Failures of one kind."""
+
+    title: str
+    rows: tuple[Row, ...]
+    form: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a candidate does on train rows."""
+
+    clusters: tuple[Cluster, ...]
+    """Most frequent first."""
+    passed: tuple[Row, ...]
+    notes: tuple[str, ...]
+    """Habits of the model seen in its answers."""
+
+    @property
+    def failed(self) -> int:
+        """Number of failing rows."""
+        return sum(len(c.rows) for c in self.clusters)
+
+    @property
+    def failing_ids(self) -> frozenset[str]:
+        """Ids of the failing rows."""
+        return frozenset(row.example.id for c in self.clusters for row in c.rows)
+
+    @property
+    def form_share(self) -> float:
+        """Share of failures that are failures of form."""
+        return sum(len(c.rows) for c in self.clusters if c.form) / self.failed if self.failed else 0.0
+
+
+def analyse(table: Table, candidate: Candidate, rows: Sequence[Example], contract: Contract | None) -> Report:
+    """The report on the measured ``rows`` (train rows; demos of the candidate left out)."""
+    quoted = {demo.example for demo in candidate.demos}
+    passed: list[Row] = []
+    groups: dict[str, list[Row]] = {}
+    for example in rows:
+        cell = table.cell(candidate, example)
+        if cell is None or cell.quality is None or example.id in quoted:
+            continue
+        if cell.quality >= GOOD:
+            passed.append(Row(example=example, cell=cell, problem=""))
+            continue
+        problem, form = _problem(example, cell, contract)
+        groups.setdefault(problem, []).append(Row(example=example, cell=cell, problem=problem, form=form))
+    groups = _gather_singles(groups)
+    clusters = [
+        Cluster(title=title, rows=tuple(g), form=all(r.form for r in g)) for title, g in groups.items()
+    ]
+    clusters.sort(key=lambda c: (-len(c.rows), c.title))
+    return Report(clusters=tuple(clusters), passed=tuple(passed), notes=_notes(passed, clusters))
+
+
+def render(report: Report, *, focus: int | None, draws: Sequence[object], limit: int = 12_000) -> str:
+    """The failures as plain text, at most about ``limit`` characters.
+
+    ``focus``: index of the cluster to show most of; None: all in proportion. ``draws`` selects the sample, so
+    that two requests with different draws show different rows.
+    """
+    total = report.failed + len(report.passed)
+    lines = [f"Of {total} inputs, {len(report.passed)} were answered well and {report.failed} were not."]
+    order = list(range(len(report.clusters)))
+    if focus is not None:
+        order.sort(key=lambda i: i != focus % max(1, len(order)))
+    shown = 0
+    for position, index in enumerate(order):
+        cluster = report.clusters[index]
+        lines.append(
+            f"\n## Problem {position + 1} ({len(cluster.rows)} of {report.failed} failures): {cluster.title}"
+        )
+        if focus is not None:
+            most = 8 if position == 0 else 1
+        else:
+            most = max(2, round(_SHOWN * len(cluster.rows) / max(1, report.failed)))
+        for row in sorted(cluster.rows, key=lambda r: draw(*draws, r.example.id))[:most]:
+            text = _show(row)
+            if shown and shown + len(text) > limit:
+                return "\n".join(lines)
+            shown += len(text)
+            lines.append("\n" + text)
+    return "\n".join(lines)
+
+
+def keep_text(report: Report, *, draws: Sequence[object]) -> str:
+    """What is answered well already and must not break."""
+    if not report.passed:
+        return ""
+    counts = Counter(one_line(template.as_text(r.example.expected), 40) for r in report.passed)
+    lines = [f"{len(report.passed)} inputs are answered well with the current instructions."]
+    if len(counts) <= 12:
+        lines.append("Right answers so far: " + ", ".join(f"{k} ({n})" for k, n in counts.most_common()))
+    for row in sorted(report.passed, key=lambda r: draw(*draws, "keep", r.example.id))[:2]:
+        lines.append(
+            f"Input: {one_line(inputs_text(row.example), 240)}\n"
+            f"Answer (right): {one_line(row.cell.text, 160)}"
+        )
+    return "\n".join(lines)
+
+
+def inputs_text(example: Example) -> str:
+    """The variables of an example as text."""
+    if len(example.inputs) == 1:
+        return template.as_text(next(iter(example.inputs.values())))
+    return "\n".join(f"{name}: {template.as_text(value)}" for name, value in example.inputs.items())
+
+
+def feedback(cell: Cell, problem: str) -> str:
+    """What the scorers said against an answer, or else what kind of failure it is."""
+    said = [f.rationale for f in cell.findings if f.value is not None and f.value < GOOD and f.rationale]
+    parts = list(dict.fromkeys([*said, problem]))
+    if cell.cut:
+        parts.append("the answer was cut off at the token limit")
+    return "; ".join(shorten(p, 300) for p in parts if p) or "not the expected answer"
+
+
+def _show(row: Row) -> str:
+    expected = template.as_text(row.example.expected)
+    lines = [
+        f"Input: {shorten(inputs_text(row.example), _INPUT_CHARS)}",
+        f"Expected answer: {shorten(expected, _ANSWER_CHARS)}",
+    ]
+    reference = row.example.reference
+    if reference and normalised(reference) != normalised(expected):
+        lines.append(f"Production answered: {shorten(reference, _ANSWER_CHARS)}")
+    lines.append(f"Model's answer: {shorten(row.cell.text, _ANSWER_CHARS) or '(empty)'}")
+    lines.append(f"Feedback: {feedback(row.cell, row.problem)}")
+    return "\n".join(lines)
+
+
+def _problem(example: Example, cell: Cell, contract: Contract | None) -> tuple[str, bool]:
+    text = cell.text.strip()
+    if not text:
+        return "the answer is empty", True
+    if cell.cut:
+        return "the answer is cut off at the token limit", True
+    expected = example.expected
+    wanted = contract_json.as_object(expected) or (
+        contract_json.as_object(example.reference) if contract and contract.kind == "json" else None
+    )
+    if wanted is not None:
+        return _json_problem(wanted, text)
+    target = template.as_text(expected).strip()
+    kind = contract.kind if contract else "text"
+    if kind == "number":
+        return _number_problem(target, text)
+    if kind == "labels" and contract is not None:
+        return _label_problem(target, text, contract.labels)
+    said = next((f.kind for f in cell.findings if f.kind and f.value is not None and f.value < GOOD), "")
+    tail = f" ({said})" if said else ""
+    if normalised(target) and normalised(target) == normalised(text):
+        return f"right words, but spelling, case or punctuation differ{tail}", True
+    if normalised(target) and f" {normalised(target)} " in f" {normalised(text)} ":
+        return f"the expected answer is there, with other text around it{tail}", True
+    ratio = len(words(text)) / max(1, len(words(target)))
+    if ratio > 2:
+        return f"the answer is much longer than expected{tail}", False
+    if ratio < 0.5:
+        return f"the answer is much shorter than expected{tail}", False
+    return f"the answer differs from the expected one{tail}", False
+
+
+def _label_problem(target: str, text: str, labels: Sequence[str]) -> tuple[str, bool]:
+    if normalised(text) == normalised(target):
+        return "the right label, but not spelled as expected (case, punctuation, quotes)", True
+    named = [label for label in labels if f" {normalised(label)} " in f" {normalised(text)} "]
+    if len(text.split()) > max(4, 2 + max((len(t.split()) for t in labels), default=1)):
+        if target in named and len(named) == 1:
+            return "the right label with other text around it; only the label is wanted", True
+        return "a whole sentence or explanation instead of only the label", True
+    if named and named[0] != target and normalised(text) == normalised(named[0]):
+        return f'expected "{target}", answered "{named[0]}"', False
+    if named:
+        return "the label with other text around it", target in named
+    return f'not one of the labels: answered "{one_line(text, 40)}" where "{target}" is expected', True
+
+
+def _number_problem(target: str, text: str) -> tuple[str, bool]:
+    found = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(text)]
+    wanted = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(target)][-1:]
+    if not found:
+        return "no number in the answer", True
+    if wanted and _same(found[-1], wanted[0]):
+        return "the right number, but not in the expected form", True
+    if wanted and any(_same(n, wanted[0]) for n in found):
+        return "the right number occurs, but it is not the final answer", True
+    return "the number is wrong", False
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        return abs(float(a) - float(b)) < 1e-9
+    except ValueError:
+        return a == b
+
+
+def _json_problem(wanted: dict[str, object], text: str) -> tuple[str, bool]:
+    given = contract_json.as_object(text)
+    if given is None:
+        inner = re.search(r"\{.*\}", text, re.DOTALL)
+        if inner and contract_json.as_object(inner[0]) is not None:
+            return "valid JSON with other text around it", True
+        return "not valid JSON" + (" (it is not JSON at all)" if not inner else ""), True
+    if text.startswith("```"):
+        return "JSON inside a code fence", True
+    missing = [k for k in wanted if k not in given]
+    extra = [k for k in given if k not in wanted]
+    if missing or extra:
+        parts = []
+        if missing:
+            parts.append("missing key " + ", ".join(json.dumps(k) for k in missing[:4]))
+        if extra:
+            parts.append("unexpected key " + ", ".join(json.dumps(k) for k in extra[:4]))
+        return "; ".join(parts), True
+    wrong = [k for k in wanted if given[k] != wanted[k]]
+    if wrong:
+        form = all(normalised(str(given[k])) == normalised(str(wanted[k])) for k in wrong)
+        return f"wrong value of {', '.join(json.dumps(k) for k in wrong[:3])}", form
+    return "all fields agree, but the answer is not accepted", True
+
+
+def _gather_singles(groups: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Confusions and odd values that occur once or twice are shown together."""
+    few: dict[str, list[str]] = {}
+    for title, rows in groups.items():
+        for prefix, name in (
+            ('expected "', "another label than the expected one"),
+            ("not one of the labels", "an answer that is not one of the labels"),
+            ("wrong value of", "wrong values of some fields"),
+        ):
+            if title.startswith(prefix) and len(rows) <= 2:
+                few.setdefault(name, []).append(title)
+    for name, titles in few.items():
+        if len(titles) > 2:
+            groups[name] = [row for title in titles for row in groups.pop(title)]
+    return groups
+
+
+def _notes(passed: Sequence[Row], clusters: Sequence[Cluster]) -> tuple[str, ...]:
+    rows = [*passed, *(row for c in clusters for row in c.rows)]
+    texts = [row.cell.text.strip() for row in rows]
+    if len(texts) < 4:
+        return ()
+    notes = []
+    n = len(texts)
+    for test, note in (
+        (lambda t: "```" in t, "puts its answer into a code fence"),
+        (lambda t: "**" in t, "uses bold markdown"),
+        (
+            lambda t: bool(re.match(r"(?i)(sure|certainly|of course|here is|here's|okay|ok,)", t)),
+            "opens with a polite phrase",
+        ),
+    ):
+        share = sum(map(test, texts)) / n
+        if share >= 0.25:
+            notes.append(f"In {share:.0%} of its answers the model {note}.")
+    expected = sum(len(words(template.as_text(r.example.expected))) for r in rows) / n
+    given = sum(len(words(t)) for t in texts) / n
+    if given > 2 * expected + 3:
+        notes.append(f"Its answers have {given:.0f} words on average; {expected:.0f} are expected.")
+    starts = Counter(" ".join(t.split()[:3]).lower() for t in texts if len(t.split()) > 3)
+    if starts and starts.most_common(1)[0][1] >= 0.3 * n:
+        notes.append(f'Many answers begin with "{starts.most_common(1)[0][0]} ...".')
+    if sum(row.cell.cut for row in rows) >= 0.15 * n:
+        notes.append("Many answers are cut off at the token limit: they must be shorter.")
+    return tuple(notes)

@@ -1,0 +1,55 @@
+"""How many calls go where. Everything follows from the number of rows that the calls can pay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptmigrate.search.base import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Sizes for one search; see :meth:`of`."""
+
+    rows: int
+    """(candidate, row) pairs that all calls together can pay."""
+    block: int
+    """Rows of one racing block."""
+    shots: int
+    """Demo sets tried on the best seed."""
+    seed_rows: int
+    """Pairs that seeds may use, screening and race together."""
+    proposals: int
+    """Proposals of one generation; one more for a second parent."""
+    trial: int
+    """Failing rows on which a proposal is tried first; a third as many passing rows go with them."""
+    kept: int
+    """Proposals that go on to validation."""
+    finalists: int
+    patience: int = 2
+    """Rounds without improvement after which the search stops."""
+
+    @classmethod
+    def of(cls, problem: Problem) -> Plan:
+        """The plan for ``problem``.
+
+        Blocks of 20 rows where there is money for at least 50 of them, down to 5. Seeds come first and
+        take at most half: the mined contract and demos cost no reflection. The rest goes to generations.
+        """
+        rows = max(0, problem.calls) // problem.calls_per_row
+        small = rows < 150
+        block = min(max(5, min(20, rows // 50)), len(problem.validation))
+        return cls(
+            rows=rows,
+            block=block,
+            shots=1 if small else 2,
+            seed_rows=max(rows // 2, min(rows, 3 * block)),
+            proposals=2 if rows < 80 else 3,
+            trial=4 if small else 6,
+            kept=2 if rows < 300 else 3,
+            finalists=2 if rows < 80 else 3,
+        )
+
+    def final_rows(self, validation: int) -> int:
+        """Pairs kept back for the last comparison: two finalists on one more block or two."""
+        return min(2 * validation, max(self.block, min(round(0.15 * self.rows), 4 * self.block)))

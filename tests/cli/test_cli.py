@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from promptmigrate.config import load_config
+from promptmigrate.gateway.route import PromptSnapshot
+from promptmigrate.types import Prompt
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "OPENAI_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "promptmigrate", *arguments],
+        cwd=folder,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_help_lists_every_command(tmp_path: Path):
+    result = run(tmp_path, "--help")
+    assert result.returncode == 0
+    for command in ("demo", "init", "config", "harvest", "evaluate", "migrate", "report", "route", "doctor"):
+        assert command in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["migrate"], ["migrate", "a", "b"], ["migrat"], ["evaluate", "x.yaml", "--limit", "0"], ["--nope"]],
+)
+def test_usage_errors_exit_with_2(tmp_path: Path, arguments: list[str]):
+    assert run(tmp_path, *arguments).returncode == 2
+
+
+def test_init_writes_a_valid_commented_file_and_never_overwrites(tmp_path: Path):
+    assert run(tmp_path, "init", "x.yaml").returncode == 0
+    text = (tmp_path / "x.yaml").read_text()
+    assert "promptmigrate migrate x.yaml" in text
+    load_config(tmp_path / "x.yaml")
+    again = run(tmp_path, "init", "x.yaml")
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+    assert run(tmp_path, "init", "x.yaml", "--force").returncode == 0
+
+
+def test_schema_is_json_on_stdout(tmp_path: Path):
+    result = run(tmp_path, "config", "schema")
+    assert json.loads(result.stdout)["properties"]["gate"]
+    assert result.stderr == ""
+
+
+def test_check_names_what_is_wrong(tmp_path: Path):
+    (tmp_path / "x.yaml").write_text("nam: x\n")
+    result = run(tmp_path, "config", "check", "x.yaml")
+    assert result.returncode == 2
+    assert result.stderr == "promptmigrate: x.yaml:1: unknown key 'nam'; did you mean 'name'?\n"
+
+
+def test_doctor_says_what_to_fix(tmp_path: Path):
+    fine = run(tmp_path, "doctor", "--json")
+    assert fine.returncode == 0, fine.stderr
+    assert json.loads(fine.stdout)["ok"] is True
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nprompt: {text: 'Say {{a}}'}\ntargets: [{model: openai/m}]\n"
+        "data: {traces: {file: a.jsonl}}\ngate: {margin: 0.1}\n"
+    )
+    sick = run(tmp_path, "doctor", "x.yaml")
+    assert sick.returncode == 2
+    assert "OPENAI_API_KEY" in sick.stderr
+    assert "fix" in sick.stderr
+
+
+def test_route_show(tmp_path: Path):
+    snapshot = PromptSnapshot.of(Prompt.of("Say {{x}}")).model_dump(mode="json", exclude_none=True)
+    route = {
+        "schema": "promptmigrate.route/1",
+        "route": "r",
+        "revision": 1,
+        "control": "production",
+        "variants": {"production": {"model": "openai/m", "prompt": snapshot}},
+        "traffic": {"production": 10000},
+    }
+    (tmp_path / "r.yaml").write_text(json.dumps(route))
+    shown = run(tmp_path, "route", "show", "r.yaml")
+    assert shown.returncode == 0, shown.stderr
+    assert "100 %" in shown.stderr
+    assert json.loads(run(tmp_path, "route", "show", "r.yaml", "--json").stdout)["traffic"] == {
+        "production": 10000
+    }
+    (tmp_path / "r.yaml").write_text(json.dumps({**route, "traffic": {"production": 9999}}))
+    broken = run(tmp_path, "route", "show", "r.yaml")
+    assert broken.returncode == 2
+    assert "10000" in broken.stderr
+
+
+def test_report_of_a_folder_that_is_no_run(tmp_path: Path):
+    result = run(tmp_path, "report", "nowhere")
+    assert result.returncode == 2
+    assert "nowhere" in result.stderr

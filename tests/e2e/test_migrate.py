@@ -1,0 +1,243 @@
+"""The main job, through the command line, against a provider that the project has never seen."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptmigrate.gateway import Gateway
+from promptmigrate.gateway.route import load_route
+from promptmigrate.mlflow_store import client
+from tests.e2e.foreign import KEY, Foreign, note
+from tests.e2e.harness import Project, project, shipping
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server() -> Iterator[Foreign]:
+    with Foreign() as running:
+        yield running
+
+
+def artefacts(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_prompt_that_can_be_rescued_is_promoted_registered_and_served(
+    server: Foreign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 0, result.err
+    summary = result.json
+    assert summary["verdict"] == "PROMOTE"
+    assert summary["before"]["score"] < 0.2
+    assert summary["candidate"]["score"] > 0.9
+    assert summary["interval"][0] > -0.06
+    assert sum(summary["spend"]["calls"].values()) == server.calls <= 700
+    assert server.repeated == 0
+    assert summary["test_openings"] == 1
+
+    monkeypatch.chdir(tmp_path)
+    store = client("sqlite:///mlflow.db")
+    version = store.get_prompt_version_by_alias("moods", "candidate")
+    assert summary["prompt_version"] == f"prompts:/moods/{version.version}"
+    assert version.model_config["model_name"] == "petite"
+
+    route = load_route(tmp_path / summary["route"])
+    assert route.traffic == {"production": 9900, "candidate": 100}
+    monkeypatch.setenv("FOREIGN_KEY", KEY)
+    text, truth = note(9999)
+    with Gateway(tmp_path / summary["route"]) as gateway:
+        answers = [gateway.complete({"note": text}, user=f"u{n}") for n in range(3)]
+    assert {answer.text for answer in answers} <= {truth, "UNSURE"}
+
+    run_dir = tmp_path / summary["run_dir"]
+    names = {path.name for path in run_dir.iterdir()}
+    assert names >= {
+        "config.yaml", "dataset.parquet", "outcomes.jsonl", "best.yaml", "verdict.json", "test_rows.jsonl",
+        "report.html", "route.yaml",
+    }  # fmt: skip
+    for path in artefacts(tmp_path):
+        assert KEY.encode() not in path.read_bytes(), path
+
+    # the same command again pays nothing, registers nothing new and says the same
+    calls = server.calls
+    again = work.run("migrate", "experiment.yaml", "--json")
+    assert again.code == 0
+    assert server.calls == calls
+    for key in ("verdict", "delta", "interval", "baseline", "candidate", "prompt_version", "test_openings"):
+        assert again.json[key] == summary[key]
+    assert load_route(tmp_path / summary["route"]).revision == 1
+
+
+def test_json_extraction_is_rescued_too(server: Foreign, tmp_path: Path):
+    work = shipping(tmp_path, server)
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 0, result.err
+    assert result.json["candidate"]["score"] > 0.9
+    assert server.calls <= 700
+
+
+def test_gepa_improves_and_stays_inside_the_budget(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    path = work.write(search={"reflection_model": "acme/writer", "strategy": "gepa"})
+    result = work.run("migrate", str(path), "--json")
+    assert result.code == 0, result.err
+    assert result.json["candidate"]["score"] > 0.9
+    assert server.calls <= 700
+    assert server.repeated == 0
+
+
+def test_nothing_is_registered_where_nothing_improves(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, target="dull")
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code in (100, 101), result.err
+    assert result.json["verdict"] in ("REJECT", "INCONCLUSIVE")
+    assert result.json["prompt_version"] is None
+    assert not (tmp_path / "routes").exists()
+    assert server.calls <= 700
+
+
+def test_same_model_needs_a_better_prompt(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, target="grand")
+    path = work.write(source={"model": "acme/grand", "params": {"temperature": 0}})
+    result = work.run("migrate", str(path), "--json")
+    assert result.code in (100, 101), result.err
+    assert result.json["superiority"] is True
+    assert result.json["prompt_version"] is None
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill_9_repeats_no_call_and_reaches_the_same_verdict(server: Foreign, tmp_path: Path, seed: int):
+    plain, killed = tmp_path / "plain", tmp_path / "killed"
+    plain.mkdir()
+    killed.mkdir()
+    expected = project(plain, server).run("migrate", str(project(plain, server).write()), "--json")
+    assert expected.code == 0, expected.err
+    calls = server.calls
+
+    with Foreign(latency_s=0.02) as other:
+        work = project(killed, other)
+        path = work.write()
+        chance = random.Random(seed)
+        most_in_flight = 35  # half of the spare calls, a tenth of the budget
+        for share in sorted(chance.sample(range(10, 90), 2)):
+            process = subprocess.Popen(
+                work.command("migrate", str(path), "--json"),
+                cwd=work.folder,
+                env=work.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            while other.calls < calls * share / 100 and process.poll() is None:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        result = work.run("migrate", str(path), "--json")
+        assert result.code == 0, result.err
+        assert other.repeated <= 2 * most_in_flight  # answers that were on their way when it died
+        assert other.calls <= 700
+    assert result.json["verdict"] == expected.json["verdict"]
+    assert result.json["prompts"] == expected.json["prompts"]
+    assert result.json["delta"] == expected.json["delta"]
+
+
+def test_outages_are_retried_and_counted(server: Foreign, tmp_path: Path):
+    server.fault = lambda number: {0: 503, 5: 429}.get(number % 20)
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 0, result.err
+    assert sum(result.json["spend"]["calls"].values()) == server.calls <= 700
+
+
+def test_a_run_can_be_recorded_and_replayed_without_the_provider(server: Foreign, tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    work = project(first, server)
+    recorded = work.run("migrate", str(work.write()), "--json", "--record", str(tmp_path / "tape.jsonl"))
+    assert recorded.code == 0, recorded.err
+    assert KEY not in (tmp_path / "tape.jsonl").read_text()
+    calls = server.calls
+    replayed_work = project(second, server)
+    replayed = replayed_work.run(
+        "migrate", str(replayed_work.write()), "--json", "--replay", str(tmp_path / "tape.jsonl")
+    )
+    assert replayed.code == 0, replayed.err
+    assert server.calls == calls
+    for key in ("verdict", "delta", "interval", "baseline", "candidate", "before", "prompts", "search"):
+        assert replayed.json[key] == recorded.json[key]
+
+
+def wrong_key(work: Project) -> dict[str, str]:
+    return work.environment(FOREIGN_KEY="wrong-key-123456")
+
+
+def without(work: Project, *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in work.config.items() if key not in keys}
+
+
+def test_wrong_inputs_end_with_one_sentence_and_code_2_before_any_call(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    acme = work.config["endpoints"]["acme"]
+    rows = (tmp_path / "calls.jsonl").read_text().splitlines()
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "few.jsonl").write_text("\n".join(rows[:20]) + "\n")
+    (tmp_path / "lacking.jsonl").write_text("\n".join([*rows[:50], json.dumps({"inputs": {"x": "y"}})]))
+    (tmp_path / "corrupt.yaml").write_text("schema: promptmigrate.route/1\nroute: [")
+    sealed = tmp_path / "file"
+    sealed.write_text("not a folder")
+
+    def file(name: str) -> dict[str, Any]:
+        return {"data": {"traces": {"file": name}}}
+
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("unknown key", {"gate": {"margn": 0.05}}, "did you mean 'margin'"),
+        ("missing variable", file("lacking.jsonl"), "note"),
+        ("no placeholders", {"prompt": {"text": "Hello"}}, "no placeholders"),
+        ("empty dataset", file("empty.jsonl"), "empty"),
+        ("no file", file("nowhere.jsonl"), "nowhere.jsonl"),
+        ("few test rows", file("few.jsonl"), "test rows"),
+        ("unreachable", {"endpoints": {"acme": {**acme, "base_url": "http://127.0.0.1:9"}}}, "127.0.0.1:9"),
+        ("no such model", {"targets": [{"model": "acme/petit"}]}, "petit"),
+        ("no such judge", {"scorers": [{"use": "label_match"}, {"use": "correctness"}]}, "judge"),
+        ("no such scorer", {"scorers": [{"use": "label_mach"}]}, "label_match"),
+        ("no such strategy", {"search": {"strategy": "reflectiv"}}, "reflective"),
+        ("corrupt route", {"publish": {"route": "corrupt.yaml"}}, "corrupt.yaml"),
+        ("route folder", {"publish": {"route": "file/route.yaml"}}, "file"),
+        ("plain http", {"endpoints": {"acme": {**acme, "base_url": "http://10.0.0.1/v1"}}}, "allow_local"),
+        ("no key variable", {"endpoints": {"acme": {**acme, "api_key_env": "NO_SUCH_KEY"}}}, "NO_SUCH_KEY"),
+    ]
+    for name, changes, expected in cases:
+        result = work.run("migrate", str(work.write(**changes)))
+        assert result.code == 2, (name, result.err)
+        last = result.err.strip().splitlines()[-1]
+        assert expected in last, (name, last)
+        assert last.startswith("promptmigrate: "), (name, last)
+    result = work.run("migrate", str(work.write()), environment=wrong_key(work))
+    assert result.code == 2
+    assert "FOREIGN_KEY" in result.err
+    assert "wrong-key-123456" not in result.err
+    result = work.run("migrate", str(work.write()), "--runs", "file/runs")
+    assert result.code == 2, result.err
+    assert server.calls == 0
+
+
+def test_a_budget_that_cannot_reach_a_verdict_is_said_before_anything_is_spent(
+    server: Foreign, tmp_path: Path
+):
+    work = project(tmp_path, server, calls=50)
+    result = work.run("migrate", str(work.write()))
+    assert result.code == 3
+    assert "budget.calls" in result.err
+    assert server.calls == 0

@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptmigrate.search.anatomy import Anatomy, Demo, split
+from promptmigrate.types import Prompt
+
+TICKET = "Sort the ticket.\nUse one word.\n\n# Ticket\n{{ticket}}\n\nQueue:"
+
+
+def chat(*messages):
+    return Prompt.of([{"role": role, "content": content} for role, content in messages])
+
+
+@pytest.mark.parametrize(
+    ("text", "instructions"),
+    [
+        (TICKET, "Sort the ticket.\nUse one word."),
+        ("Classify the sentiment of this text: {{text}}", ""),
+        ("Do this.\nTicket: {{ticket}}\nQueue:", "Do this."),
+        ("You work for {{company}}. Be kind.\n\nMail:\n{{mail}}", "You work for {{company}}. Be kind."),
+        ("Sum it up.\n\n<document>\n{{document}}\n</document>", "Sum it up."),
+        ("Rules:\n- be brief\n\n{{a}}\n{{b}}", "Rules:\n- be brief"),
+        ("{{document}}\n\nSum up the text above in one sentence.", ""),
+    ],
+)
+def test_the_frame_starts_where_the_input_is_handed_over(text, instructions):
+    anatomy = Anatomy.of(Prompt.text(text))
+    assert anatomy.instructions == instructions
+    assert anatomy.compose(anatomy.instructions) == Prompt.text(text)
+
+
+@given(st.text(alphabet="ab {}x\n:#.", max_size=80))
+def test_splitting_loses_nothing(text):
+    lead, frame = split(text)
+    assert lead + frame == text
+
+
+def test_a_chat_prompt_keeps_its_instructions_in_the_system_message():
+    prompt = chat(("system", "You sort tickets. Answer with a queue."), ("user", "Ticket: {{ticket}}"))
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions == "You sort tickets. Answer with a queue."
+    assert anatomy.compose("New.") == chat(("system", "New."), ("user", "Ticket: {{ticket}}"))
+    assert anatomy.frame == "[user]\nTicket: {{ticket}}"
+
+
+def test_a_short_system_message_leaves_the_slot_to_longer_instructions_in_the_user_turn():
+    lead = "Sort the ticket into billing, bug or account. Answer with one word and no explanation."
+    prompt = chat(("system", "You are helpful."), ("user", f"{lead}\n\nTicket: {{{{ticket}}}}"))
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions == lead
+    composed = anatomy.compose("Other.")
+    assert composed.messages[0].content == "You are helpful."
+    assert composed.messages[1].content == "Other.\n\nTicket: {{ticket}}"
+
+
+def test_a_system_message_that_hands_over_data_is_frame():
+    prompt = chat(("system", "Context:\n{{context}}"), ("user", "Answer briefly.\n\nQuestion: {{question}}"))
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions == "Answer briefly."
+    assert set(anatomy.compose("New.").variables) == {"context", "question"}
+
+
+def test_empty_instructions_become_a_paragraph_before_the_frame():
+    anatomy = Anatomy.of(Prompt.text("Classify the sentiment of this text: {{text}}"))
+    assert (
+        anatomy.compose("Answer good or bad.").source
+        == "Answer good or bad.\n\nClassify the sentiment of this text: {{text}}"
+    )
+
+
+def test_placement_in_the_user_turn_keeps_roles_and_the_original_system_message():
+    prompt = chat(("system", "Sort."), ("user", "Ticket: {{ticket}}"))
+    moved = Anatomy.of(prompt).compose("Sort well.", placement="user")
+    assert moved == chat(("system", "Sort."), ("user", "Sort well.\n\nTicket: {{ticket}}"))
+
+
+@pytest.mark.parametrize("kind", ["text", "chat"])
+def test_demos_are_turns_of_the_frame_only_before_the_last_user_turn(kind):
+    if kind == "text":
+        prompt = Prompt.text("Sort.\n\nTicket: {{ticket}}\nQueue:")
+    else:
+        prompt = chat(("system", "Sort."), ("user", "Ticket: {{ticket}}\nQueue:"))
+    demo = Demo(example="1", inputs={"ticket": "It broke"}, answer="bug")
+    made = Anatomy.of(prompt).compose("Sort.", demos=[demo])
+    assert made.chat
+    assert [m.role for m in made.messages][-3:] == ["user", "assistant", "user"]
+    assert made.messages[-3].content == "Ticket: It broke\nQueue:"
+    assert made.messages[-2].content == "bug"
+    assert made.messages[-1] == prompt.messages[-1]
+
+
+def test_reads_a_whole_template_only_with_all_placeholders_and_the_same_roles():
+    text = Anatomy.of(Prompt.text("Sort.\n\nTicket: {{ticket}}"))
+    assert text.read_whole("Look at {{ticket}} and sort it.") == Prompt.text(
+        "Look at {{ticket}} and sort it."
+    )
+    assert text.read_whole("Sort it.") is None
+    both = Anatomy.of(chat(("system", "Sort."), ("user", "Ticket: {{ticket}}")))
+    assert both.read_whole("[system]\nSort well.\n\n[user]\nA ticket: {{ticket}}") == chat(
+        ("system", "Sort well."), ("user", "A ticket: {{ticket}}")
+    )
+    assert both.read_whole("[user]\nSort {{ticket}}") is None
+
+
+def test_strips_a_frame_that_came_back_with_the_instructions():
+    text = Anatomy.of(Prompt.text("Sort.\n\nTicket: {{ticket}}\nQueue:"))
+    assert text.strip_frame("Sort well.\n\nTicket: {{ticket}}\nQueue:\n") == "Sort well."
+    assert text.strip_frame("Sort well.") is None
+    both = Anatomy.of(chat(("system", "Sort."), ("user", "Ticket: {{ticket}}")))
+    assert both.strip_frame("Sort well.\n\n[user]\nTicket: {{ticket}}") == "Sort well."
+    assert both.strip_frame("Sort well.\n\nTicket: {{ticket}}") == "Sort well."

@@ -1,0 +1,202 @@
+from dataclasses import replace
+
+import pytest
+
+from promptmigrate.search import SearchResult, strategy
+from promptmigrate.types import Prompt
+
+from . import world as worlds
+
+BUDGETS = (40, 100, 300, 1000)
+
+
+def search(world, calls, **changes) -> SearchResult:
+    problem = world.problem(calls, **changes)
+    result = strategy("reflective").search(problem)
+    assert world.calls <= result.calls <= calls
+    assert world.limit is not None or world.calls == result.calls
+    assert set(result.best.prompt.variables) == set(problem.original.prompt.variables)
+    return result
+
+
+def story(result):
+    return [
+        (g.phase, g.calls, g.quality, [(c.origin, c.quality, c.rows, c.fate) for c in g.candidates])
+        for g in result.generations
+    ]
+
+
+@pytest.mark.parametrize("calls", BUDGETS)
+@pytest.mark.parametrize(
+    ("make", "least"),
+    [
+        (worlds.tickets, {40: 0.5, 100: 0.6, 300: 0.8, 1000: 0.9}),
+        (lambda: worlds.tickets(chat=False), {40: 0.5, 100: 0.6, 300: 0.7, 1000: 0.9}),
+        (lambda: worlds.tickets(deaf=True), {40: 0.4, 100: 0.5, 300: 0.7, 1000: 0.9}),
+        (worlds.extraction, {40: 0.95, 100: 0.95, 300: 0.95, 1000: 0.95}),
+        (worlds.sums, {40: 0.85, 100: 0.9, 300: 0.9, 1000: 0.9}),
+    ],
+    ids=["labels", "text", "deaf", "json", "sums"],
+)
+def test_improves_within_the_budget(make, least, calls):
+    world = make()
+    result = search(world, calls)
+    assert world.true_quality(world.problem(1).original) <= 0.35
+    assert world.true_quality(result.best) >= least[calls]
+    assert result.quality is not None and result.stopped
+
+
+def test_rules_from_failures_and_demos_together_beat_either():
+    world = worlds.tickets(words=9, noise=0.1, calm=0.3, count=300)
+    result = search(world, 1000)
+    assert world.true_quality(result.best) > 0.85
+    demos_only = search(worlds.tickets(words=9, noise=0.1, calm=0.3, count=300), 1000,
+                        may_change=frozenset({"demos"}))  # fmt: skip
+    rules_only = search(worlds.tickets(words=9, noise=0.1, calm=0.3, count=300), 1000,
+                        may_change=frozenset({"instructions"}))  # fmt: skip
+    assert world.true_quality(result.best) > world.true_quality(demos_only.best)
+    assert world.true_quality(result.best) >= world.true_quality(rules_only.best)
+    assert all(m.role != "assistant" for m in rules_only.best.prompt.messages)
+    system = world.prompt.messages[0]
+    assert demos_only.best.prompt.messages[0] == system
+
+
+def test_runs_are_identical_whatever_the_order_of_completion():
+    runs = [search(worlds.tickets(shuffle=s, broken=0.05), 300) for s in (0, 1, 2)]
+    assert runs[0].best == runs[1].best == runs[2].best
+    assert story(runs[0]) == story(runs[1]) == story(runs[2])
+    other = search(worlds.tickets(broken=0.05), 300, seed=5)
+    assert story(other) != story(runs[0])
+
+
+@pytest.mark.parametrize("limit", [0, 3, 17, 60, 120, 200, 250])
+def test_a_budget_that_ends_under_way_gives_the_best_so_far(limit):
+    world = worlds.tickets(limit=limit)
+    result = search(world, 300)
+    assert result.code == "budget" and world.calls <= limit
+    if limit < 3:
+        assert result.best.prompt == world.prompt and result.quality is None
+    if limit >= 120:
+        assert world.true_quality(result.best) > 0.5
+
+
+def test_a_target_that_cannot_be_reached_is_said_to_be_so_early():
+    world = worlds.hopeless()
+    result = search(world, 1000, goal=0.95)
+    assert result.code == "unreachable" and "0.95" in result.stopped
+    assert result.best.prompt == world.prompt
+    assert result.calls < 500
+
+
+def test_a_perfect_original_stays_and_costs_little():
+    world = worlds.tickets()
+    world.answer = lambda messages, row: row.reference
+    result = search(world, 1000)
+    assert result.code == "perfect" and result.best.prompt == world.prompt
+    assert world.asked["reflection"] == 0 and result.calls <= 100
+
+
+def test_judges_count_in_the_price_of_a_row():
+    world = worlds.tickets(calls_per_row=3)
+    result = search(world, 300)
+    assert world.true_quality(result.best) > 0.5
+
+
+def test_errors_are_neither_scored_nor_shown():
+    world = worlds.tickets(broken=0.35)
+    result = search(world, 500)
+    assert world.true_quality(result.best) > 0.6
+    assert world.requests and all("OUTAGE" not in text for text in world.requests)
+
+
+def test_a_world_that_answers_nothing_is_reported():
+    result = search(worlds.tickets(broken=1.0), 300)
+    assert result.code == "unmeasurable" and result.quality is None
+    assert result.calls < 30
+
+
+def test_an_editor_that_is_down_does_not_stop_the_seeds():
+    world = worlds.tickets()
+    world.editor = lambda text, turn: None
+    result = search(world, 300)
+    assert world.true_quality(result.best) > 0.5
+    assert any("no usable reply" in c.fate for g in result.generations for c in g.candidates)
+
+
+def test_only_train_rows_reach_the_reflection_model():
+    world = worlds.tickets()
+    search(world, 1000)
+    assert world.requests
+    hidden = [str(e.inputs["ticket"]) for e in (*world.validation, *world.test)]
+    assert not [row for row in hidden for text in world.requests if row in text]
+
+
+def test_proposals_without_their_placeholder_cost_no_evaluation():
+    world = worlds.tickets(chat=False)
+    world.editor = lambda text, turn: f"```\nSort {{{{everything}}}} anew, way {turn}.\n```"
+    result = search(world, 500)
+    fates = [c.fate for g in result.generations for c in g.candidates if c.origin.startswith("proposal")]
+    assert fates and all(f.startswith("refused: ") for f in fates)
+
+
+def test_a_whole_template_is_taken_as_such():
+    world = worlds.tickets(chat=False)
+    whole = "Only these: billing, bug, account, shipping. One word.\n\nThe ticket is {{ticket}}."
+    world.editor = lambda text, turn: whole
+    problem = world.problem(300)
+    result = strategy("reflective").search(problem)
+    tried = [c.variant.prompt for g in result.generations for c in g.candidates if c.variant]
+    assert whole in [prompt.messages[-1].content for prompt in tried]
+    assert world.calls == result.calls
+
+
+def test_prompts_of_the_user_are_seeds():
+    world = worlds.tickets()
+    better = "Answer with only one of: billing, bug, account, shipping."
+    given = Prompt.of([{"role": "system", "content": better}, {"role": "user", "content": "{{ticket}}"}])
+    result = search(world, 100, prompts=(given,))
+    assert "given prompt 1" in {c.origin for g in result.generations for c in g.candidates}
+
+
+def test_a_cost_limit_rules_out_dear_variants():
+    world = worlds.tickets()
+    free = search(world, 500)
+    dear = next(p for p in free.front if p.variant == free.best)
+    assert dear.cost_usd is not None
+    limited = search(worlds.tickets(), 500, max_cost_usd=dear.cost_usd * 0.6)
+    point = next(p for p in limited.front if p.variant == limited.best)
+    assert point.cost_usd is not None and point.cost_usd <= dear.cost_usd * 0.6
+
+
+def test_the_front_is_not_dominated():
+    result = search(worlds.tickets(), 500)
+    assert result.front
+    for a in result.front:
+        for b in result.front:
+            if a is not b and a.cost_usd is not None and b.cost_usd is not None:
+                assert a.quality > b.quality or a.cost_usd < b.cost_usd
+
+
+def test_the_token_cap_holds():
+    world = worlds.tickets()
+    result = search(world, 500, max_prompt_tokens=80)
+    for generation in result.generations:
+        for c in generation.candidates:
+            if c.variant and not c.fate.startswith("refused"):
+                assert sum(len(m.content) for m in c.variant.prompt.messages) <= 4 * 80
+
+
+@pytest.mark.parametrize("train", [0, 1, 3])
+@pytest.mark.parametrize("validation", [1, 4])
+def test_tiny_splits_work(train, validation):
+    world = worlds.tickets()
+    problem = world.problem(100)
+    problem = replace(problem, train=problem.train[:train], validation=problem.validation[:validation])
+    result = strategy("reflective").search(problem)
+    assert world.calls == result.calls <= 100
+
+
+def test_nothing_may_change():
+    world = worlds.tickets()
+    result = search(world, 100, may_change=frozenset())
+    assert result.best.prompt == world.prompt
