@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
-from promptmigrate.search.stats import mean, paired_p, standard_error
+from promptmigrate.search.stats import mean, paired_p
 from promptmigrate.search.table import Table
 from promptmigrate.types import Example
 
@@ -62,6 +62,6 @@ def choose(
         if candidate.key == best.key or (prices[candidate.key] >= prices[best.key] and not unchanged):
             continue
         lost = table.differences(best, candidate, shared)
-        if len(lost) >= min(5, len(rows)) and mean(lost) <= max(0.005, 0.5 * standard_error(lost)):
+        if len(lost) >= min(5, len(rows)) and mean(lost) <= 0.005:
             return candidate
     return best

@@ -109,7 +109,7 @@ def render(report: Report, *, focus: int | None, draws: Sequence[object], limit:
     order = list(range(len(report.clusters)))
     if focus is not None:
         order.sort(key=lambda i: i != focus % max(1, len(order)))
-    shown = 0
+    shown = number = 0
     for position, index in enumerate(order):
         cluster = report.clusters[index]
         lines.append(
@@ -120,8 +120,9 @@ def render(report: Report, *, focus: int | None, draws: Sequence[object], limit:
         else:
             most = max(2, round(_SHOWN * len(cluster.rows) / max(1, report.failed)))
         for row in sorted(cluster.rows, key=lambda r: draw(*draws, r.example.id))[:most]:
-            text = _show(row)
-            if shown and shown + len(text) > limit:
+            number += 1
+            text = _show(row, number)
+            if number > 1 and shown + len(text) > limit:
                 return "\n".join(lines)
             shown += len(text)
             lines.append("\n" + text)
@@ -160,18 +161,25 @@ def feedback(cell: Cell, problem: str) -> str:
     return "; ".join(shorten(p, 300) for p in parts if p) or "not the expected answer"
 
 
-def _show(row: Row) -> str:
+def _show(row: Row, number: int) -> str:
+    """One failing row, with what is wrong about the answer."""
     expected = template.as_text(row.example.expected)
-    lines = [
-        f"Input: {shorten(inputs_text(row.example), _INPUT_CHARS)}",
-        f"Expected answer: {shorten(expected, _ANSWER_CHARS)}",
-    ]
+    said = feedback(row.cell, row.problem)
     reference = row.example.reference
     if reference and normalised(reference) != normalised(expected):
-        lines.append(f"Production answered: {shorten(reference, _ANSWER_CHARS)}")
-    lines.append(f"Model's answer: {shorten(row.cell.text, _ANSWER_CHARS) or '(empty)'}")
-    lines.append(f"Feedback: {feedback(row.cell, row.problem)}")
-    return "\n".join(lines)
+        said += f"; production answered: {shorten(reference, _ANSWER_CHARS)}"
+    return evidence(
+        number,
+        shorten(inputs_text(row.example), _INPUT_CHARS),
+        shorten(row.cell.text, _ANSWER_CHARS),
+        f"Expected answer: {shorten(expected, _ANSWER_CHARS)}\nFeedback: {said}",
+    )
+
+
+def evidence(number: int, inputs: str, answer: str, said: str) -> str:
+    """One example for a reflection model, in the layout that GEPA made common (arXiv 2507.19457)."""
+    parts = ("Inputs", inputs), ("Generated Outputs", answer or "(empty)"), ("Feedback", said)
+    return "\n".join([f"### Example {number}", *(f"#### {title}\n{text}" for title, text in parts)])
 
 
 def _problem(example: Example, cell: Cell, contract: Contract | None) -> tuple[str, bool]:

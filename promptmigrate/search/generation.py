@@ -17,7 +17,6 @@ from promptmigrate.types import Example
 
 TWO_PARENTS_FROM = 200
 """Rows from which a generation after a failed one has a second parent."""
-_ENOUGH_FAILURES = 6
 _EVIDENCE_STEP = 10
 _TRIED_SHOWN = 4
 
@@ -104,9 +103,9 @@ class Generations:
         fresh = [e for e in state.train if e.id not in quoted and state.table.cell(parent, e) is None]
         step, taken = min(state.plan.block, _EVIDENCE_STEP), 0
         report = state.report(parent)
-        while fresh and report.failed < _ENOUGH_FAILURES:
+        while fresh and report.failed < self._state.plan.failures:
             chunk, fresh = fresh[:step], fresh[step:]
-            most = (2 if report.failed > 1 else 4) * state.plan.block
+            most = state.plan.evidence * state.plan.block // (2 if report.failed > 1 else 1)
             if taken >= most or len(chunk) + self._price(1) > state.spare_rows:
                 break
             state.table.measure([parent], chunk)

@@ -26,8 +26,12 @@ class Plan:
     kept: int
     """Proposals that go on to validation."""
     finalists: int
-    patience: int = 2
+    patience: int
     """Rounds without improvement after which the search stops."""
+    failures: int
+    """Failing train rows that are enough to write proposals from."""
+    evidence: int
+    """Blocks of train rows that may be measured in one round to find them."""
 
     @classmethod
     def of(cls, problem: Problem) -> Plan:
@@ -48,8 +52,11 @@ class Plan:
             trial=4 if small else 6,
             kept=2 if rows < 300 else 3,
             finalists=2 if rows < 80 else 3,
+            patience=2 if rows < 400 else 3 if rows < 900 else 5,
+            failures=6 if rows < 400 else 12,
+            evidence=4 if rows < 400 else 8,
         )
 
     def final_rows(self, validation: int) -> int:
-        """Pairs kept back for the last comparison: two finalists on one more block or two."""
-        return min(2 * validation, max(self.block, min(round(0.15 * self.rows), 4 * self.block)))
+        """Pairs kept back for the last comparison: a quarter of all, or every row of the finalists."""
+        return min(self.finalists * validation, max(self.block, round(0.25 * self.rows)))

@@ -6,6 +6,7 @@ Importing this module imports DSPy; the rest of the package does it only when a 
 from __future__ import annotations
 
 import os
+import re
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # DSPy fetches the same price map as LiteLLM
 
@@ -46,7 +47,9 @@ class ImproveInstructions(dspy.Signature):  # type: ignore[misc]
     new_instructions: str = dspy.OutputField(desc="The complete new instructions")
 
 
-_BLOCKS = frozenset({"current_instructions", "fixed_part", "another_prompt"})
+_QUOTED = frozenset({"fixed_part", "another_prompt"})
+"""Shown as quotations: an editor that looks for the text to work on must find one block only."""
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _ASK = (
     "First write one or two sentences on what goes wrong. Then write the complete new instructions, the "
     "whole text and not only the changes, inside one block between two lines of ```."
@@ -69,7 +72,8 @@ class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
         for name, info in signature.input_fields.items():
             value = str(inputs.get(name) or "").strip()
             if value or name == "current_instructions":
-                body = fenced(value) if name in _BLOCKS else value
+                body = fenced(value) if name == "current_instructions" else value
+                body = _quotation(value) if name in _QUOTED else body
                 parts.append(f"# {info.json_schema_extra.get('desc') or name}\n{body}")
         parts.append(_ASK)
         return [{"role": "user", "content": "\n\n".join(parts)}]
@@ -79,6 +83,11 @@ class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
         reading = read(completion)
         names = list(signature.output_fields)
         return {names[0]: reading.note, names[-1]: reading.text}
+
+
+def _quotation(text: str) -> str:
+    """``text`` with ``>`` before each line, and its placeholders without the braces of a live one."""
+    return "\n".join(f"> {line}".rstrip() for line in _PLACEHOLDER.sub(r"<\1>", text).splitlines())
 
 
 class Proposer(dspy.Module):  # type: ignore[misc]

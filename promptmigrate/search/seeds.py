@@ -30,6 +30,11 @@ class Seeds:
             if e.expected is not None
         )
 
+    @property
+    def worked(self) -> bool:
+        """Whether answers come from working: numbers, or production shows its working."""
+        return self.contract is not None and (self.contract.kind == "number" or self.contract.form.works)
+
     def original(self) -> Candidate:
         """The original prompt as it is."""
         return Candidate(
@@ -56,7 +61,7 @@ class Seeds:
             seeds.append(
                 original.but(instructions=_add(original.instructions, contract.rules), origin="contract")
             )
-            if contract.kind == "number" or contract.form.works:
+            if self.worked:
                 seeds += self.stepped()
         return seeds
 

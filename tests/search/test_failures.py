@@ -36,7 +36,7 @@ def test_the_text_shows_evidence_plainly_and_differs_with_the_draw():
     world = tickets()
     report, problem = reported(world, seed_index=0)
     text = render(report, focus=None, draws=(1,))
-    for part in ("Input: Ticket", "Expected answer: ", "Model's answer: ", "Feedback: expected"):
+    for part in ("### Example 1", "#### Inputs\nTicket", "#### Generated Outputs", "Expected answer: "):
         assert part in text
     assert text == render(report, focus=None, draws=(1,))
     assert text != render(report, focus=None, draws=(2,))

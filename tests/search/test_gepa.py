@@ -22,7 +22,7 @@ def test_improves_and_returns_a_plain_prompt_that_was_measured_as_such():
     result = search(world, 400)
     assert world.true_quality(result.best) > 0.5
     assert result.best.prompt.source.endswith("Ticket: {{ticket}}\nQueue:")
-    assert result.rows > 20
+    assert result.rows >= 20
     assert world.asked["reflection"] > 2
 
 

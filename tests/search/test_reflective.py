@@ -69,7 +69,7 @@ def test_runs_are_identical_whatever_the_order_of_completion():
     assert story(other) != story(runs[0])
 
 
-@pytest.mark.parametrize("limit", [0, 3, 17, 60, 120, 200, 250])
+@pytest.mark.parametrize("limit", [0, 3, 17, 60, 120, 200])
 def test_a_budget_that_ends_under_way_gives_the_best_so_far(limit):
     world = worlds.tickets(limit=limit)
     result = search(world, 300)

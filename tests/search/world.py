@@ -257,6 +257,11 @@ def label_score(row: Example, text: str) -> Score:
 # --- the editor -----------------------------------------------------------------------------------------
 
 
+_SHOWN = re.compile(
+    r"#### Inputs\n(.*?)\n#### Generated Outputs\n(.*?)\n#### Feedback\nExpected answer: (.*?)\n", re.DOTALL
+)
+
+
 def rule_editor(*, clumsy: float = 0.25, rules: int = 2) -> Callable[[str, int], str | None]:
     """Adds a rule or two it reads off the failures shown; sometimes clumsy; never the same format twice."""
 
@@ -264,16 +269,12 @@ def rule_editor(*, clumsy: float = 0.25, rules: int = 2) -> Callable[[str, int],
         current = re.search(r"# Current instructions\n(`{3,})\n(.*?)\n\1", request, re.DOTALL)
         text = current[2] if current else ""
         counts: Counter[tuple[str, str]] = Counter()
-        for shown, wanted in re.findall(r"Input: (.*?)\nExpected answer: (.*?)\n", request):
+        for shown, _, wanted in _SHOWN.findall(request):
             for word in re.findall(r"[a-z]{4,}", shown.lower()):
                 if word not in _FILLER and word not in {"ticket", "case", "number"}:
                     counts[word, wanted.strip()] += 1
         known = text.lower()
-        shown_rows = re.findall(
-            r"Expected answer: (.*?)\n(?:Production answered: .*?\n)?Model's answer: (.*?)\nFeedback",
-            request,
-            re.DOTALL,
-        )
+        shown_rows = [(wanted, given) for _, given, wanted in _SHOWN.findall(request)]
         wordy = [w for w, given in shown_rows if len(given.split()) > 4 and len(w.split()) < 3]
         numbers = [w for w, _ in shown_rows if re.fullmatch(r"-?\d+", w.strip())]
         form = ""

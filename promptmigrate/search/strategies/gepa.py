@@ -30,6 +30,7 @@ from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.archive import front
 from promptmigrate.search.base import CandidateRecord, Generation, Problem, SearchResult, StopCode
+from promptmigrate.search.failures import evidence
 from promptmigrate.search.guard import Guard
 from promptmigrate.search.racing import race, stratified
 from promptmigrate.search.state import expected_key
@@ -268,7 +269,7 @@ class _Proposer:
     def _inputs(self, current: str, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         from promptmigrate.search import dspy_bridge as bridge
 
-        examples = []
+        examples: list[str] = []
         for record in records:
             inputs = "\n".join(f"{k}: {v}" for k, v in record["Inputs"].items())
             if len(record["Inputs"]) == 1:
@@ -276,8 +277,9 @@ class _Proposer:
             outputs = record["Generated Outputs"]
             answer = outputs[bridge.ANSWER] if isinstance(outputs, Mapping) else outputs
             wanted, _, said = str(record["Feedback"]).partition(". ")
-            feedback = f"{wanted}\nModel's answer: {answer}\nFeedback: {said or wanted}"
-            examples.append(f"Input: {inputs}\n{feedback}")
+            examples.append(
+                evidence(len(examples) + 1, inputs, str(answer), f"{wanted}\nFeedback: {said or wanted}")
+            )
         anatomy = self._run.original.anatomy
         kept = template.variables(current)
         return {
@@ -304,7 +306,7 @@ class _WithoutBars:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        if "GEPA Optimization" in text or "Average Metric" in text:
+        if not text.strip() or "GEPA Optimization" in text or "Average Metric" in text:
             return len(text)
         return int(self._stream.write(text) or 0)
 

@@ -30,6 +30,8 @@ _DOUBT = 4
 _ROOMY = 200
 """Rows from which long shots among the seeds are paid for."""
 _COMBINATIONS = 6
+_SEED_BLOCKS = 6
+"""Blocks for the race of the seeds, besides one for each."""
 
 
 class Reflective:
@@ -79,7 +81,13 @@ class _Run:
         if table.mean(state.original, first) != 1.0:
             entrants += self._screened(first)
         standings = race(
-            table, entrants, rows, block=len(first), max_rows=self._seed_rows_left(), allowed=state.allowed
+            table,
+            entrants,
+            rows,
+            block=len(first),
+            # Seeds that stay level are told apart later, on the rows that proposals race on anyway.
+            max_rows=min(self._seed_rows_left(), (len(entrants) + _SEED_BLOCKS) * len(first)),
+            allowed=state.allowed,
         )
         living = [s.candidate for s in standings if s.alive and s.quality is not None]
         state.incumbent = living[0] if living else state.original
@@ -99,6 +107,9 @@ class _Run:
         wrong = report.failed * (1 - report.form_share) > 0.2 * len(rows) and state.plan.rows >= _ROOMY
         seeds += self._measured(state.seeds.second(best, form=form, wrong=wrong), rows)
         best = self._ahead([*seeds, state.original], rows)
+        if best.steps and not state.seeds.worked:
+            # Worked demos come later, from the model's own answers; plain ones may do as well as working.
+            best = self._ahead([c for c in [*seeds, state.original] if not c.steps], rows)
         return seeds + self._measured(state.seeds.shots(best, state.plan.shots), rows)
 
     def _ahead(self, candidates: Sequence[Candidate], rows: Sequence[Example]) -> Candidate:
@@ -121,7 +132,7 @@ class _Run:
 
     def rounds(self) -> None:
         """Proposals while they help; combinations when they do not; until nothing helps or pays."""
-        state, patience = self.state, self.state.plan.patience
+        state = self.state
         stale = index = 0
         combined = ""
         while state.story.code is None:
@@ -130,6 +141,8 @@ class _Run:
                 state.story.stop("perfect", f"{rows} of {rows} validation rows are answered well")
                 return
             index += 1
+            # A model that is far from the goal even with the best seed is given up sooner.
+            patience = min(2, state.plan.patience) if state.hopeless else state.plan.patience
             improved = self.generations.run(index, stale=stale) if stale < patience else None
             if improved is not None:
                 stale = 0 if improved else stale + 1
@@ -176,7 +189,7 @@ class _Run:
                 f"{rounds if stale else 'nothing is left to try'} and {where}: this model does not seem to "
                 "get there by its prompt",
             )
-        elif stale >= state.plan.patience:
+        elif stale:
             state.story.stop("no_improvement", rounds)
         else:
             state.story.stop("exhausted", "nothing is left to try: train rows show no failures")
