@@ -20,6 +20,7 @@ from promptmigrate.cli import (
     report,
     route,
     simulate,
+    traces,
 )
 from promptmigrate.errors import PromptMigrateError
 
@@ -42,6 +43,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.add_typer(route.app, name="route")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(traces.app, name="traces")
 
 
 def _version(value: bool) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MARK = ".promptmigrate-demo"
 _NAME = "support_triage"
-_CALLS = 700
+_CALLS = 1200
 _SERVED = 300
 
 
@@ -172,8 +172,8 @@ data:
 scorers:
   - {{use: label_match}}
 search: {{strategy: reflective, reflection_model: sim/editor}}
-budget: {{calls: 2500, usd: 2.0}}
-gate: {{margin: 0.05, guardrails: {{cost_ratio: 0.6}}}}
+budget: {{calls: 3000, usd: 2.0}}
+gate: {{margin: 0.05, guardrails: {{cost_ratio: 0.8}}}}
 publish: {{alias: candidate, route: {folder / "routes" / "support_triage.yaml"}, stages: [1, 5, 25, 100]}}
 mlflow: {{tracking_uri: "{store}"}}
 """
@@ -215,13 +215,14 @@ def _serve(out: Console, route: Path) -> None:
     for column in ("user", "variant", "model", "answer", "$", "latency"):
         table.add_column(column)
     with Gateway(route) as gateway:
-        for row in _more_tickets():
-            answer = gateway.complete(row.inputs, user=row.user, session=row.session)
+        for index, row in enumerate(_more_tickets()):
+            user = f"user-{index}"
+            answer = gateway.complete(row.inputs, user=user, session=row.session)
             shown[answer.variant] += 1
             if shown[answer.variant] <= 2:
                 cost = "-" if answer.cost_usd is None else f"{answer.cost_usd:.6f}"
                 table.add_row(
-                    row.user,
+                    user,
                     answer.variant,
                     answer.model,
                     answer.text,
@@ -247,7 +248,7 @@ def _farewell(out: Console, folder: Path, store: str, path: Path, run: Run) -> N
         ("route", str(run.route or "none: only a promoted prompt gets one")),
         (
             "again",
-            f"promptmigrate migrate {path} --runs {folder / 'runs'}   (pays nothing: every answer is kept)",
+            f"promptmigrate migrate {path} --runs {folder / 'runs'}   (what was answered is never paid twice)",
         ),
         ("MLflow UI", f"mlflow ui --backend-store-uri {store}"),
     ):

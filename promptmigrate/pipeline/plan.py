@@ -105,7 +105,10 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
             f"to {needed} or more ({enough} for all {there} test rows)"
         )
     if rows < there:
-        warnings.append(f"the budget pays for {rows} of {there} test rows; all of them need {enough} calls")
+        warnings.append(
+            f"the budget pays for {rows} of {there} test rows beside the search; about {enough} calls "
+            "would do for all of them"
+        )
     return Plan(
         calls_per_row=calls_per_row,
         rerun=rerun,
@@ -144,7 +147,7 @@ class _Money:
     """Average prices of one call by estimate, in USD; 0 where a price is not known."""
 
     gate: float
-    """Of the dearer side of the gate, judges included."""
+    """Of both sides of the gate, judges included."""
     search: float
 
 
@@ -161,10 +164,10 @@ def _money(config: Config, dataset: Dataset, prompt: Prompt, door: Door) -> _Mon
             return 0.0
         return (tokens * growth * price.input_per_mtok + _ANSWER_TOKENS * price.output_per_mtok) / 1e6
 
-    search = [cost(config.target.model, _GROWTH)]
-    search += [cost(scorer.judge, 1.0) for scorer in config.scorers if scorer.judge]
-    source = [cost(config.source.model, 1.0)] if config.source and reruns(config) else []
-    return _Money(gate=max([*search, *source]), search=max(search))
+    target = cost(config.target.model, _GROWTH)
+    judges = [cost(scorer.judge, 1.0) for scorer in config.scorers if scorer.judge]
+    source = cost(config.source.model, 1.0) if config.source and reruns(config) else target
+    return _Money(gate=max([(source + target) / 2, *judges]), search=max([target, *judges]))
 
 
 def _unpriced(config: Config, door: Door) -> str | None:
