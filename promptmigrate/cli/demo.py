@@ -248,7 +248,7 @@ def _farewell(out: Console, folder: Path, store: str, path: Path, run: Run) -> N
         ("route", str(run.route or "none: only a promoted prompt gets one")),
         (
             "again",
-            f"promptmigrate migrate {path} --runs {folder / 'runs'}   (what was answered is never paid twice)",
+            f"promptmigrate migrate {path} --runs {folder / 'runs'}   (no answer is paid twice)",
         ),
         ("MLflow UI", f"mlflow ui --backend-store-uri {store}"),
     ):

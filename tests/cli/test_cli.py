@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,25 @@ def test_report_of_a_folder_that_is_no_run(tmp_path: Path):
     result = run(tmp_path, "report", "nowhere")
     assert result.returncode == 2
     assert "nowhere" in result.stderr
+
+
+def test_simulate_serve_answers_and_counts(tmp_path: Path):
+    command = [sys.executable, "-m", "promptmigrate", "simulate", "serve", "--port", "0", "--latency", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        base_url = json.loads(server.stdout.readline())["base_url"]
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        request = urllib.request.Request(
+            f"{base_url}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert json.load(answer)["choices"][0]["message"]["content"] == "hello"
+        with urllib.request.urlopen(base_url.removesuffix("/v1") + "/stats", timeout=30) as answer:
+            assert json.load(answer)["requests"] == 1
+        server.terminate()
+
+
+def test_simulate_serve_refuses_impossible_faults(tmp_path: Path):
+    result = run(tmp_path, "simulate", "serve", "--rate-limited", "0.7", "--hang", "0.7")
+    assert result.returncode == 2
+    assert "at most 1" in result.stderr
