@@ -53,7 +53,7 @@ def test_public_names_exist_and_are_sorted():
 
 
 def test_the_search_does_not_know_the_simulator():
-    code = "import promptmigrate.decide, scorers\nfrom promptmigrate.search import strategy\nstrategy('reflective')"
+    code = "import promptmigrate.decide, scorers, promptmigrate.search as s; s.strategy('reflective')"
     script = f"{code}\nimport sys; print([m for m in sys.modules if m.startswith('promptmigrate.simulate')])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
