@@ -59,16 +59,27 @@ def _through_door() -> Complete | None:
     lm, types = _module("promptmigrate.lm"), _module("promptmigrate.types")
     if lm is None or types is None or not hasattr(lm, "Door"):
         return None
-    door = lm.Door.open()
+    door = lm.Door.open(**_endpoints())
     atexit.register(door.close)
+    unable: set[str] = set()  # models whose endpoint refused a schema
 
-    async def complete(question: Question, /) -> Answer:
-        params = {} if question.max_tokens is None else {"max_tokens": question.max_tokens}
-        reply = await door.acomplete(
+    async def ask(question: Question, params: dict[str, Any]) -> Any:
+        limit = {} if question.max_tokens is None else {"max_tokens": question.max_tokens}
+        return await door.acomplete(
             types.Request(
-                model=question.model, messages=tuple(question.messages), params=params, purpose="judge"
+                model=question.model,
+                messages=tuple(question.messages),
+                params={**limit, **params},
+                purpose="judge",
             )
         )
+
+    async def complete(question: Question, /) -> Answer:
+        params = {} if question.model in unable else response_format(question)
+        reply = await ask(question, params)
+        if params and not reply.answered and _refuses_schema(reply.error):
+            unable.add(question.model)
+            reply = await ask(question, {})
         error = None if reply.answered else f"{reply.kind}: {reply.error or 'no answer'}"
         return Answer(
             text=reply.text if reply.answered else None,
@@ -81,6 +92,32 @@ def _through_door() -> Complete | None:
     return complete
 
 
+def _endpoints() -> dict[str, Any]:
+    """What the environment says about OpenAI's address, as its own client reads it."""
+    base_url = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+    config = _module("promptmigrate.config") if base_url else None
+    if config is None:
+        return {}
+    key = "OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else None
+    return {"endpoints": {"openai": config.EndpointConfig(base_url=base_url, api_key_env=key)}}
+
+
+def response_format(question: Question) -> dict[str, Any]:
+    """The request parameter by which OpenAI-compatible endpoints enforce ``question.schema``; {} without one.
+
+    The messages ask for the same form, so an endpoint that cannot enforce it may be asked without.
+    """
+    if question.schema is None:
+        return {}
+    schema = {"name": "verdict", "strict": True, "schema": dict(question.schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _refuses_schema(error: object) -> bool:
+    told = str(error or "").casefold()
+    return any(word in told for word in ("response_format", "json_schema", "structured output"))
+
+
 def _through_litellm() -> Complete | None:
     # Without it, LiteLLM fetches its price list from the network while it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -88,15 +125,28 @@ def _through_litellm() -> Complete | None:
     if litellm is None:
         return None
 
+    unable: set[str] = set()  # models whose endpoint refused a schema
+
+    async def ask(question: Question, params: dict[str, Any]) -> Any:
+        return await litellm.acompletion(
+            model=question.model,
+            messages=[dict(message) for message in question.messages],
+            max_tokens=question.max_tokens,
+            timeout=120,
+            num_retries=2,
+            **params,
+        )
+
     async def complete(question: Question, /) -> Answer:
+        params = {} if question.model in unable else response_format(question)
         try:
-            response = await litellm.acompletion(
-                model=question.model,
-                messages=[dict(message) for message in question.messages],
-                max_tokens=question.max_tokens,
-                timeout=120,
-                num_retries=2,
-            )
+            try:
+                response = await ask(question, params)
+            except Exception as error:
+                if not params or not _refuses_schema(error):
+                    raise
+                unable.add(question.model)
+                response = await ask(question, {})
         except Exception as error:  # noqa: BLE001 - every provider raises its own; it is told in the Answer
             return Answer(error=f"{type(error).__name__}: {error}")
         usage = response.usage

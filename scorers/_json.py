@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from scorers._text import composed
@@ -13,6 +14,16 @@ MAX_DEPTH = 100
 """Levels of nesting; a deeper text is not read: it would exhaust the stack of whoever does."""
 
 Problem: TypeAlias = Literal["", "empty", "fenced", "surrounded", "invalid", "too_deep"]
+
+
+PROBLEMS: dict[str, tuple[str, str]] = {
+    "empty": ("empty", "the answer is empty"),
+    "fenced": ("fenced_json", "the JSON stands in a Markdown code block, which a JSON parser refuses"),
+    "surrounded": ("text_around_json", "there is text around the JSON, which a JSON parser refuses"),
+    "invalid": ("invalid_json", "the answer is not JSON"),
+    "too_deep": ("invalid_json", "the JSON is nested too deeply to be read"),
+}
+"""The kind of evidence for each problem, and the reason in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,8 @@ def read(given: Any, *, allow_fences: bool = False) -> Parsed:
     What is not a text is taken as the value itself. With ``allow_fences``, one Markdown code block that holds
     JSON is read, whatever is said around it.
     """
+    if isinstance(given, bytes | bytearray):
+        given = bytes(given).decode("utf-8", "replace")
     if not isinstance(given, str):
         return Parsed(given) if depth_within(given, MAX_DEPTH) else Parsed(problem="too_deep")
     strict = _parse(given)
@@ -42,16 +55,33 @@ def read(given: Any, *, allow_fences: bool = False) -> Parsed:
     return Parsed(problem="surrounded") if _holds_object(given) else strict
 
 
+def read_reference(given: Any) -> Parsed:
+    """:func:`read` with fences allowed, remembering short texts: references are met once per variant.
+
+    Nobody may change the value.
+    """
+    if isinstance(given, str) and len(given) <= _REMEMBERED:
+        return _remembered(given)
+    return read(given, allow_fences=True)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(text: str) -> Parsed:
+    return read(text, allow_fences=True)
+
+
 def _parse(text: str) -> Parsed:
-    if not text.strip():
+    if not text or text.isspace():
         return Parsed(problem="empty")
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = _DECODER.decode(text)
     except RecursionError:
         return Parsed(problem="too_deep")
     except ValueError:  # includes integers with too many digits
         return Parsed(problem="invalid")
-    return Parsed(value) if depth_within(value, MAX_DEPTH) else Parsed(problem="too_deep")
+    # A text with few opening brackets cannot be deep, which is cheaper to see than to measure.
+    flat = text.count("{") + text.count("[") <= MAX_DEPTH
+    return Parsed(value) if flat or depth_within(value, MAX_DEPTH) else Parsed(problem="too_deep")
 
 
 def _in_fence(text: str) -> str | None:
@@ -66,6 +96,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_REMEMBERED = 4_000
+"""Characters; a cache must not keep long texts."""
+
+
 def _holds_object(text: str) -> bool:
     """Whether there is prose around what would be a JSON object or array."""
     for opening, closing in ("{}", "[]"):
@@ -75,6 +110,9 @@ def _holds_object(text: str) -> bool:
     return False
 
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def depth_within(value: Any, most: int) -> bool:
     """Whether ``value`` is nested at most ``most`` levels deep (one that holds itself is not)."""
     level = [value]
@@ -82,7 +120,7 @@ def depth_within(value: Any, most: int) -> bool:
         level = [
             child
             for item in level
-            if isinstance(item, Mapping | list | tuple)
+            if item.__class__ not in SCALARS and isinstance(item, Mapping | list | tuple)
             for child in (item.values() if isinstance(item, Mapping) else item)
         ]
         if not level:
@@ -100,6 +138,8 @@ class Comparison:
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether two JSON values are equal. True is not 1; 1 is 1.0; keys have no order."""
+        if a.__class__ is b.__class__ and a.__class__ in SCALARS and a == b:
+            return True
         if isinstance(a, Mapping):
             return isinstance(b, Mapping) and a.keys() == b.keys() and all(self.same(a[k], b[k]) for k in a)
         if isinstance(a, list | tuple):
@@ -123,19 +163,31 @@ class Comparison:
         With a tolerance each is compared with each, up to 200 values in a list; longer lists are compared
         without it.
         """
-        if self.tolerance and _size(a) <= _PAIRWISE and _size(b) <= _PAIRWISE:
+        if self.tolerance and size(a) <= _PAIRWISE and size(b) <= _PAIRWISE:
             return self._shared_pairwise(a, list(b))
-        counts: dict[Any, int] = {}
-        for item in b:
-            key = self._key(item)
-            counts[key] = counts.get(key, 0) + 1
-        found = 0
+        return len(a) - len(self.unmatched(a, b)[0])
+
+    def unmatched(self, a: Any, b: Any) -> tuple[list[Any], list[Any]]:
+        """The items of two lists that have no equal one in the other, each used once, without tolerance."""
+        places: dict[Any, list[int]] = {}
+        for index, item in enumerate(b):
+            places.setdefault(self._key(item), []).append(index)
+        left, used = [], set()
         for item in a:
-            key = self._key(item)
-            if counts.get(key, 0) > 0:
-                counts[key] -= 1
-                found += 1
-        return found
+            same = places.get(self._key(item))
+            if same:
+                used.add(same.pop())
+            else:
+                left.append(item)
+        return left, [item for index, item in enumerate(b) if index not in used]
+
+    def repeats(self, items: Any) -> bool:
+        """Whether two of ``items`` are equal."""
+        return len({self._key(item) for item in items}) < len(items)
+
+    def unordered(self) -> Comparison:
+        """The same comparison, with lists in any order."""
+        return self if self.ignore_order else replace(self, ignore_order=True)
 
     def _shared_pairwise(self, a: Any, left: list[Any]) -> int:
         found = 0
@@ -171,8 +223,8 @@ class Comparison:
 _PAIRWISE = 200
 
 
-def _size(value: Any) -> int:
+def size(value: Any) -> int:
     """How many values ``value`` holds, at whatever depth."""
     if isinstance(value, Mapping):
-        return 1 + sum(map(_size, value.values()))
-    return 1 + sum(map(_size, value)) if isinstance(value, list | tuple) else 1
+        return 1 + sum(map(size, value.values()))
+    return 1 + sum(map(size, value)) if isinstance(value, list | tuple) else 1

@@ -80,6 +80,15 @@ class BoundedPattern:
             )
         return self._automaton.matches(text)
 
+    def check_length(self, length: int) -> None:
+        """Make sure that ``re`` itself is fast on every text of at most ``length`` characters.
+
+        Raises:
+            TooSlowError: it might not be.
+        """
+        if self._worst(length) > _allowed(length):
+            raise TooSlowError(f"on {length} characters it could take too long")
+
     def _worst(self, length: int) -> float:
         return _worst_case(self._tree, length, self._anchored)
 

@@ -1,6 +1,7 @@
 """Options of scorers: checked against the annotations of their dataclass, whoever gives them.
 
-A list from YAML and a tuple from Python become the same tuple, so both build equal scorers.
+A list from YAML and a tuple from Python become the same tuple, and every mapping one that cannot change
+(:class:`Frozen`), so both build equal scorers that can be hashed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any, Literal, cast
 
 from scorers._errors import ScorerSpecError
+from scorers._frozen import frozen
 
 INJECTED = {"injected": True}
 """Field metadata of what is handed in at run time: no part of a spec."""
@@ -73,7 +75,21 @@ def _read(value: Any, hint: Any) -> tuple[str, Any]:
         return ("" if known else "one of " + ", ".join(map(str, words))), value
     if origin is tuple:
         return _read_list(value, typing.get_args(hint)[0])
+    if origin is Mapping:
+        return _read_mapping(value, typing.get_args(hint)[1])
     return _read_plain(value, hint)
+
+
+def _read_mapping(value: Any, item: Any) -> tuple[str, Any]:
+    wanted = "a mapping" + (" of texts" if item is str else "")
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        return wanted, value
+    if any(_read(v, item)[0] for v in value.values()):
+        return wanted, value
+    try:
+        return "", frozen(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"a mapping of JSON values ({error})", None
 
 
 def _read_list(value: Any, item: Any) -> tuple[str, Any]:

@@ -11,8 +11,9 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from scorers._base import Base
 from scorers._builtin import BUILTIN
 from scorers._errors import ScorerSpecError, nearest
 from scorers._function import FunctionScorer, is_scoring_function
@@ -84,6 +85,10 @@ def to_spec(scorer: Scorer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Base):
+        return to_spec(cast(Scorer, value))
+    if not isinstance(value, type) and callable(getattr(value, "spec", None)):
+        return dict(value.spec())
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return {str(k): _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value

@@ -28,6 +28,8 @@ def as_text(value: Any) -> str:
 
 def clip(value: Any, limit: int = 80) -> str:
     """``value`` as a short text that can be shown and written to any file (no lone surrogates)."""
+    if value.__class__ is str and len(value) <= limit and value.isascii():
+        return str(value)  # most are like this
     text = as_text(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"

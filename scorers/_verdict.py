@@ -14,11 +14,16 @@ from typing import Any, TypeAlias
 # Every repeat is bounded: the answer may have been steered by whoever wrote the judged text.
 _MARK = re.compile(r"\bverdict[ \t\"'*_`]{0,8}[:：=]", re.IGNORECASE)
 _NUMBERED = re.compile(r"\bverdict[ \t#(]{0,4}(\d{1,4})[ \t)\"'*_`]{0,8}[:：=]", re.IGNORECASE)
+_ITEM = re.compile(
+    r"^[ \t*_#-]{0,6}ITEM[ \t#(]{0,4}(\d{1,4})[ \t)*_]{0,8}[:：]", re.IGNORECASE | re.MULTILINE
+)
 _ANY = re.compile(r"\bverdict[ \t#(]{0,4}\d{0,4}[ \t)\"'*_`]{0,8}[:：=][ \t]*[\w ]*", re.IGNORECASE)
 _DRESS = " \t\r\"'*_`“”‘’"
 _LONGEST_ANSWER = 100_000
 _LONGEST_LINE = 500
 _OBJECTS_TRIED = 20
+_MOST_ITEMS = 200
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 _Object: TypeAlias = tuple[int, int, Mapping[str, Any]]
 """Where a JSON object starts and ends in an answer, and its content (keys in lower case)."""
@@ -57,10 +62,39 @@ def verdicts(answer: str, menu: Sequence[str], count: int) -> list[str | None]:
     return [_item(found.get(i), menu) for i in range(1, count + 1)]
 
 
+def items(answer: str, menu: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The items that a judge found, each with its verdict; None if a verdict is missing or off the menu.
+
+    From ``{"items": [{"item": ..., "verdict": ...}]}`` or pairs of lines ``ITEM 1: ...`` and
+    ``VERDICT 1: ...``. That there are none is said by ``VERDICT: NONE`` or an empty list.
+    """
+    answer = answer[-_LONGEST_ANSWER:].strip()
+    objects = _objects(answer)
+    listed = [o["items"] for _, _, o in objects if isinstance(o.get("items"), list)]
+    if listed:
+        pairs = [
+            (str(entry.get("item", "")), _item(entry.get("verdict"), menu))
+            if isinstance(entry, dict)
+            else ("", None)
+            for entry in listed[-1][: _MOST_ITEMS + 1]
+        ]
+    else:
+        told = {int(m[1]): line.strip(_DRESS) for m, line in _lines(_ITEM, answer, objects)}
+        said = {int(m[1]): line for m, line in _lines(_NUMBERED, answer, objects)}
+        if not said and not told:
+            return [] if verdict(answer, ("NONE",)) == "NONE" else None
+        count = max(*said, *told, 0)
+        if count > _MOST_ITEMS or told.keys() - said.keys():
+            return None
+        pairs = [(told.get(i, ""), _item(said.get(i), menu)) for i in range(1, count + 1)]
+    found = [(text, given) for text, given in pairs if given is not None]
+    return found if len(found) == len(pairs) <= _MOST_ITEMS else None
+
+
 def reason(answer: str, limit: int = 500) -> str:
     """What the judge said before its verdict (or behind, if it began with it), shortened."""
     answer = answer[-_LONGEST_ANSWER:].strip()
-    told = [o for _, _, o in _objects(answer) if "verdict" in o or "verdicts" in o]
+    told = [o for _, _, o in _objects(answer) if o.keys() & {"verdict", "verdicts", "items"}]
     if told:
         said = [told[-1].get(key) for key in ("reason", "rationale", "reasoning", "explanation")]
         text = next((s for s in said if isinstance(s, str)), "")
@@ -120,8 +154,11 @@ def _item(given: Any, menu: Sequence[str]) -> str | None:
     said = text.strip(_DRESS).casefold()
     longest_first = sorted(menu, key=len, reverse=True)
     words = {item: re.escape(item.casefold()).replace("_", "[ _-]") for item in longest_first}
+    if all(_NUMBER.fullmatch(item) for item in menu):  # "4/5" and "4 out of 5" are a 4
+        best = re.escape(max(menu, key=float))
+        said = re.sub(rf"^(-?\d+(?:\.\d+)?)\s*(?:/|out of)\s*{best}(?![\d.]\d|\d)", r"\1", said)
     for item in longest_first:
-        match = re.match(rf"{words[item]}(?![\w?])(.*)", said, re.DOTALL)
+        match = re.match(rf"{words[item]}(?![\w?]|[.,]\d)(.*)", said, re.DOTALL)
         if match is not None:
             named = re.findall(rf"(?<!\w)(?:{'|'.join(words.values())})(?!\w)", match[1])
             return item if all(re.fullmatch(words[item], word) for word in named) else None

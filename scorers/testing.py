@@ -21,7 +21,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from scorers import Answer, Judge, Question, Sample, Score, Scorer, from_spec, to_spec
+from scorers import (
+    Answer,
+    Judge,
+    Question,
+    Sample,
+    Score,
+    Scorer,
+    deliberate,
+    from_spec,
+    most_questions,
+    to_spec,
+)
 
 __all__ = ["JudgeContract", "ScorerContract", "hostile_values"]
 
@@ -174,19 +185,33 @@ class JudgeContract(ScorerContract):
         assert question.model == judge.model
         assert judge.ask(self.asked) == question, "the same sample gave another question"
 
+    def heard(self, answer: Answer) -> tuple[Score, int]:
+        """The score of :attr:`asked` if every question gets ``answer``, and how many there were."""
+        steps = deliberate(self.judge(), self.asked)
+        count = 0
+        try:
+            questions = next(steps)
+            while True:
+                assert all(isinstance(question, Question) for question in questions)
+                count += len(questions)
+                questions = steps.send([answer] * len(questions))
+        except StopIteration as done:
+            return done.value, count
+
     def test_answers(self) -> None:
-        """Each known answer gives its value, with what the call cost."""
+        """Each known answer gives its value, with what all its calls cost."""
         for text, value in self.answers.items():
-            score = self.judge().conclude(
-                self.asked, Answer(text=text, cost_usd=0.25, input_tokens=7, output_tokens=3)
-            )
+            score, asked = self.heard(Answer(text=text, cost_usd=0.25, input_tokens=7, output_tokens=3))
             assert score.value == value, f"{text!r} gave {score}"
-            assert (score.cost_usd, score.input_tokens, score.output_tokens) == (0.25, 7, 3)
+            told = (score.cost_usd, score.input_tokens, score.output_tokens)
+            assert told == (0.25 * asked, 7 * asked, 3 * asked), f"{asked} calls, but it tells {told}"
+            assert 0 < asked <= most_questions(self.judge()), "more questions than most_questions says"
 
     def test_no_answer_is_unscored(self) -> None:
         """A failed call and an empty answer are missing data, not a wrong answer."""
         for answer in (Answer(error="timeout"), Answer(text=None), Answer(text="  ")):
             assert self.judge().conclude(self.asked, answer).unscored == "judge_failed"
+            assert self.heard(answer)[0].unscored == "judge_failed"
 
     def test_off_the_menu_is_unscored(self) -> None:
         """An answer without one of the offered verdicts is not a wrong answer."""
@@ -194,14 +219,18 @@ class JudgeContract(ScorerContract):
             score = self.judge().conclude(self.asked, Answer(text=text, cost_usd=0.5))
             assert score.unscored == "off_menu", f"{text[:40]!r} gave {score}"
             assert score.cost_usd == 0.5, "an answer that could not be read was paid for all the same"
+            assert self.heard(Answer(text=text))[0].unscored == "off_menu"
 
     def test_any_answer_gives_a_score(self) -> None:
         """No answer makes it raise."""
         for value in hostile_values():
             if isinstance(value, str):
-                score = self.judge().conclude(self.asked, Answer(text=value))
-                assert isinstance(score, Score)
-                json.dumps([score.rationale, dict(score.evidence)], ensure_ascii=False).encode("utf-8")
+                for score in (
+                    self.judge().conclude(self.asked, Answer(text=value)),
+                    self.heard(Answer(text=value))[0],
+                ):
+                    assert isinstance(score, Score)
+                    json.dumps([score.rationale, dict(score.evidence)], ensure_ascii=False).encode("utf-8")
 
     def test_output_is_fenced(self) -> None:
         """An output cannot close the fence it stands in, nor give a verdict that is copied from it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from scorers._judge import JudgeBase, check_texts, told_inputs
+from scorers._judge import JudgeBase, check_texts, json_form, schema_of, told_inputs
 from scorers._text import as_text, clip
 from scorers._types import Sample, Score
 from scorers._verdict import reason, verdicts
@@ -56,6 +56,19 @@ class Guidelines(JudgeBase):
             "First give the reasons in one short sentence per guideline. Then end with one line per "
             "guideline of this form:\n"
             + "\n".join(f"VERDICT {i}: <one of MET, NOT_MET>" for i in range(1, len(self.guidelines) + 1))
+        )
+
+    def _schema(self) -> Mapping[str, Any]:
+        verdict = {"type": "string", "enum": list(self.menu)}
+        numbers = [str(number) for number in range(1, len(self.guidelines) + 1)]
+        return schema_of(
+            {"reason": {"type": "string"}, "verdicts": schema_of(dict.fromkeys(numbers, verdict))}
+        )
+
+    def _json_form(self) -> str:
+        numbered = ", ".join(f'"{i}": <MENU>' for i in range(1, len(self.guidelines) + 1))
+        return json_form(
+            '{"reason": "<one short sentence per guideline>", "verdicts": {' + numbered + "}}", self.menu
         )
 
     def _sections(self, sample: Sample) -> dict[str, str]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
-from scorers._json import Comparison, read
+from scorers._fields import Comparers, Paths, TooManyPairsError, below, generic, leaves, shown_path
+from scorers._frozen import Frozen
+from scorers._json import PROBLEMS, SCALARS, Comparison, read, read_reference
+from scorers._similarity import f_measure
 from scorers._text import as_text, clip
 from scorers._types import Sample, Score
 
-_Path: TypeAlias = tuple[str, ...]
 _SHOWN = 20
 """Fields that are listed in the evidence, the failed ones first."""
-_PROBLEMS = {
-    "empty": ("empty", "the answer is empty"),
-    "fenced": ("fenced_json", "the JSON stands in a Markdown code block, which a JSON parser refuses"),
-    "surrounded": ("text_around_json", "there is text around the JSON, which a JSON parser refuses"),
-    "invalid": ("invalid_json", "the answer is not JSON"),
-    "too_deep": ("invalid_json", "the JSON is nested too deeply to be read"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +26,9 @@ class JsonMatch(Measure):
     A field is a leaf: ``customer.name``, ``items[0].price``; with ``ignore_order`` each item of a list counts
     as one, wherever it stands. A wrong value is both an extra and a missing one. The output is parsed as
     production would: strictly. JSON in a code block or with words around it scores 0.0.
+
+    Paths in options are those of the evidence. ``items[0].price`` is one item's field, ``items[].price``
+    that of every item, and ``items`` everything below it.
 
     Kinds of evidence: ``match``, ``empty``, ``invalid_json``, ``fenced_json``, ``text_around_json``,
     ``wrong_type`` (say, a list instead of an object), ``missing_fields``, ``wrong_values``, ``extra_fields``.
@@ -43,6 +41,13 @@ class JsonMatch(Measure):
         ...                      expected={"urgency": "high", "tags": ["a"]})
         >>> score.value, score.evidence["fields"]
         (0.5, {'urgency': 'wrong', 'tags[0]': 'match'})
+        >>> cents = json_match(compare={"amount": {"use": "numeric_match", "tolerance": 0.01}})
+        >>> cents(output='{"amount": "$12.50"}', expected={"amount": 12.504}).value
+        1.0
+        >>> by_sku = json_match(list_keys={"items": "sku"})
+        >>> by_sku(output='{"items": [{"sku": "b", "n": 2}, {"sku": "a", "n": 1}]}',
+        ...        expected={"items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 3}]}).value
+        0.75
     """
 
     name: str = "json_match"
@@ -52,13 +57,43 @@ class JsonMatch(Measure):
     """Only these fields and what is below them, as dotted paths. By default all."""
     ignore: tuple[str, ...] = ()
     """Fields that do not count, with all that is below them."""
+    compare: Mapping[str, Any] = Frozen()
+    """Path -> the scorer that compares that field (a spec, a name, or in Python the scorer itself). Its
+    value is the field's share of a match. Equal values match without it; where it cannot score, the field
+    is wrong."""
     tolerance: float = 0.0
     """Largest absolute difference of two numbers that are still equal."""
     ignore_case: bool = False
     ignore_order: bool = False
     """Lists are equal in any order."""
+    unordered: tuple[str, ...] = ()
+    """Paths of lists whose order does not count, where that of others does."""
+    list_keys: Mapping[str, str] = Frozen()
+    """Path of a list of objects -> the key by which its items are matched, wherever they stand. Then each
+    field of an item counts for itself: ``items[a-7].price``."""
     allow_fences: bool = False
     """JSON inside a Markdown code block is read: only if production's consumer does so too."""
+    _comparers: Comparers = field(init=False, repr=False, compare=False, default=Comparers())
+
+    _how: Comparison = field(init=False, repr=False, compare=False, default=Comparison())
+    _paths: Paths = field(init=False, repr=False, compare=False, default=Paths())
+
+    def __post_init__(self) -> None:
+        specs, comparers = Comparers.read(self.name, self.compare)
+        object.__setattr__(self, "compare", specs)
+        object.__setattr__(self, "_comparers", comparers)
+        Measure.__post_init__(self)
+        how = Comparison(
+            tolerance=self.tolerance, ignore_case=self.ignore_case, ignore_order=self.ignore_order
+        )
+        paths = Paths(
+            all_unordered=self.ignore_order,
+            unordered=tuple(path.replace("[*]", "[]") for path in self.unordered),
+            keys={path.replace("[*]", "[]"): key for path, key in self.list_keys.items()},
+            whole=comparers.paths,
+        )
+        object.__setattr__(self, "_how", how)
+        object.__setattr__(self, "_paths", paths)
 
     def _check(self) -> None:
         if self.tolerance < 0:
@@ -73,114 +108,126 @@ class JsonMatch(Measure):
         return expected
 
     def _score(self, sample: Sample) -> Score:
-        wanted = read(sample.expected, allow_fences=True)
+        wanted = read_reference(sample.expected)
         if wanted.problem:
             return self._unscored(
                 "bad_expected", f"the expected value is not JSON: {clip(sample.expected)!r}"
             )
         got = read("" if sample.output is None else sample.output, allow_fences=self.allow_fences)
         if got.problem:
-            kind, why = _PROBLEMS[got.problem]
+            kind, why = PROBLEMS[got.problem]
             return self._found(0.0, kind, f"{why}: {clip(as_text(sample.output).strip())!r}")
         if _shape(got.value) != _shape(wanted.value):
             why = f"expected {_shape(wanted.value)}, got {_shape(got.value)}"
             return self._found(0.0, "wrong_type", f"{why}: {clip(got.value)!r}")
-        return self._compared(wanted.value, got.value)
+        try:
+            return self._compared(wanted.value, got.value, sample)
+        except TooManyPairsError as error:
+            return self._unscored("timeout", f"not compared: {error}")
 
-    def _compared(self, wanted: Any, got: Any) -> Score:
-        how = Comparison(
-            tolerance=self.tolerance, ignore_case=self.ignore_case, ignore_order=self.ignore_order
-        )
-        tally = _Tally(how)
-        expected = {path: leaf for path, leaf in self._leaves(wanted, ()) if self._counts(path)}
-        given = {path: leaf for path, leaf in self._leaves(got, ()) if self._counts(path)}
+    def _compared(self, wanted: Any, got: Any, sample: Sample) -> Score:
+        paths = self._paths
+        tally = _Tally(self._how, self._comparers, paths, sample.inputs)
+        expected, given = leaves(wanted, paths), leaves(got, paths)
+        if self.fields is not None or self.ignore:
+            expected = {path: leaf for path, leaf in expected.items() if self._counts(path)}
+            given = {path: leaf for path, leaf in given.items() if self._counts(path)}
         if not expected and self.fields is not None and not given:
             return self._unscored("bad_expected", "the expected value has none of the fields that count")
         for path, leaf in expected.items():
-            tally.add(path, leaf, given, missing=path not in given)
+            tally.add(path, leaf, given)
         for path, leaf in given.items():
             if path not in expected:
                 tally.add_extra(path, leaf)
         return self._concluded(tally)
 
     def _concluded(self, tally: _Tally) -> Score:
-        right, expected, given = tally.right, tally.expected, tally.given
-        precision = right / given if given else float(not expected)
-        recall = right / expected if expected else float(not given)
-        f1 = 2 * right / (expected + given) if expected + given else 1.0
-        whole = right == expected == given
+        precision, recall, f1 = f_measure(tally.right, tally.given, tally.expected)
+        whole = tally.right == tally.expected == tally.given
         values = {"f1": f1, "precision": precision, "recall": recall, "exact": float(whole)}
-        fates = sorted(tally.fates.items(), key=lambda fate: fate[1] == "match")
-        shown = dict(fates[:_SHOWN])
-        kind = "match" if whole else _worst({fate for _, fate in fates})
+        fates = list(tally.fates.items())
+        if not whole:
+            fates.sort(key=lambda fate: fate[1] == "match")
         return self._found(
             values[self.metric],
-            kind,
+            "match" if whole else _worst({fate for _, fate in fates}),
             "" if whole else _told(fates, tally.wrong),
             precision=round(precision, 6),
             recall=round(recall, 6),
             f1=round(f1, 6),
-            fields=shown,
-            wrong=dict(list(tally.wrong.items())[:_SHOWN]),
+            fields={shown_path(path): fate for path, fate in fates[:_SHOWN]},
+            wrong={shown_path(path): pair for path, pair in list(tally.wrong.items())[:_SHOWN]},
         )
 
-    def _leaves(self, value: Any, path: _Path) -> Iterator[tuple[_Path, Any]]:
-        """The leaves of ``value``; a list whose order does not count is one leaf."""
-        if isinstance(value, Mapping) and value:
-            for key, child in value.items():
-                yield from self._leaves(child, (*path, str(key)))
-        elif isinstance(value, list | tuple) and value and not self.ignore_order:
-            for index, child in enumerate(value):
-                yield from self._leaves(child, (*path, f"[{index}]"))
-        else:
-            yield path, value
-
-    def _counts(self, path: _Path) -> bool:
-        if self.fields is None and not self.ignore:
-            return True
-        shown = _shown(path)
-        return (self.fields is None or any(_below(shown, field) for field in self.fields)) and not any(
-            _below(shown, field) for field in self.ignore
+    def _counts(self, path: str) -> bool:
+        loose = generic(path)
+        return (self.fields is None or any(below(path, loose, f) for f in self.fields)) and not any(
+            below(path, loose, f) for f in self.ignore
         )
 
 
 class _Tally:
     """The fate of every field, and the counts that precision and recall are made of."""
 
-    def __init__(self, how: Comparison) -> None:
-        self._how = how
-        self.right = self.expected = self.given = 0
+    def __init__(self, how: Comparison, comparers: Comparers, paths: Paths, inputs: Any) -> None:
+        self._how, self._comparers, self._paths, self._inputs = how, comparers, paths, inputs
+        self.right = 0.0
+        self.expected = self.given = 0
         self.fates: dict[str, str] = {}
         self.wrong: dict[str, list[str]] = {}
 
-    def add(self, path: _Path, leaf: Any, given: Mapping[_Path, Any], *, missing: bool) -> None:
+    def add(self, path: str, leaf: Any, given: Mapping[str, Any]) -> None:
         """Count an expected field."""
+        missing = path not in given
         other = given.get(path)
-        weight, other_weight = _weight(leaf), 0 if missing else _weight(other)
+        if leaf.__class__ in SCALARS and leaf.__class__ is other.__class__ and leaf == other and not missing:
+            self.expected += 1
+            self.given += 1
+            self.right += 1
+            self.fates[path] = "match"
+            return
+        comparer = self._comparers.at(path) if self._comparers else None
+        weight = 1 if comparer else _weight(leaf)
+        other_weight = 0 if missing else 1 if comparer else _weight(other)
         self.expected += weight
         self.given += other_weight
         if missing:
-            self.fates[_shown(path)] = "missing"
+            self.fates[path] = "missing"
             return
-        if isinstance(leaf, list | tuple) and isinstance(other, list | tuple) and leaf:
-            right = self._how.shared(leaf, other)
+        right: float
+        if comparer:
+            right = self._comparers.share(comparer, self._how, leaf, other, self._inputs)
+        elif isinstance(leaf, list | tuple) and isinstance(other, list | tuple) and leaf:
+            right = self._shared(path, leaf, other)
         else:
-            right = int(self._how.same(leaf, other))
+            right = self._how.same(leaf, other)
         self.right += right
         if right == weight == other_weight:
-            self.fates[_shown(path)] = "match"
+            self.fates[path] = "match"
         else:
-            self.fates[_shown(path)] = "wrong"
-            self.wrong[_shown(path)] = [clip(leaf), clip(other)]
+            self.fates[path] = "wrong"
+            if len(self.wrong) < _SHOWN:
+                self.wrong[path] = [clip(leaf), clip(other)]
 
-    def add_extra(self, path: _Path, leaf: Any) -> None:
+    def _shared(self, path: str, a: Any, b: Any) -> int:
+        if self._comparers.inside(path):
+            return self._comparers.shared(path, self._how, self._paths, a, b, self._inputs)
+        return (
+            self._how.unordered().shared(a, b)
+            if self._paths.is_unordered(path)
+            else int(self._how.same(a, b))
+        )
+
+    def add_extra(self, path: str, leaf: Any) -> None:
         """Count a field that was not expected."""
-        self.given += _weight(leaf)
-        self.fates[_shown(path)] = "extra"
+        self.given += 1 if self._comparers and self._comparers.at(path) else _weight(leaf)
+        self.fates[path] = "extra"
 
 
 def _weight(leaf: Any) -> int:
     """A list whose order does not count weighs as much as it has items."""
+    if leaf.__class__ is str:
+        return 1
     return max(1, len(leaf)) if isinstance(leaf, list | tuple) else 1
 
 
@@ -188,15 +235,6 @@ def _shape(value: Any) -> str:
     if isinstance(value, Mapping):
         return "an object"
     return "a list" if isinstance(value, list | tuple) else "a single value"
-
-
-def _shown(path: _Path) -> str:
-    text = "".join(part if part.startswith("[") else f".{part}" for part in path)
-    return clip(text.removeprefix(".") or "(value)", 200)
-
-
-def _below(path: str, field: str) -> bool:
-    return path == field or path.startswith((f"{field}.", f"{field}["))
 
 
 def _worst(fates: set[str]) -> str:
@@ -209,9 +247,9 @@ def _told(fates: list[tuple[str, str]], wrong: Mapping[str, list[str]]) -> str:
     told = []
     for path, fate in fates[:5]:
         if fate == "wrong":
-            told.append(f"{path}: expected {wrong[path][0]!r}, got {wrong[path][1]!r}")
+            told.append(f"{shown_path(path)}: expected {wrong[path][0]!r}, got {wrong[path][1]!r}")
         elif fate != "match":
-            told.append(f"{path} is {fate}")
+            told.append(f"{shown_path(path)} is {fate}")
     failed = sum(fate != "match" for _, fate in fates)
     return "; ".join(told) + (f"; and {failed - len(told)} more" if failed > len(told) else "")
 

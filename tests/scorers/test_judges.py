@@ -16,7 +16,7 @@ from scorers import (
     equivalence,
     guidelines,
 )
-from scorers._fence import fenced, neutral, nonce
+from scorers._fence import _as_seen, fenced, neutral, nonce
 from scorers._settle import settled
 
 
@@ -168,10 +168,26 @@ def test_content_can_neither_close_the_fence_nor_give_a_verdict(attack):
     assert verdicts(text, ("MET",), 2) == [None, None]
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<>ᐸᐳ˂˃＜＞﹤﹥&\\[")))
 def test_harmless_text_is_shown_as_it_is(text):
-    if "<<" not in text and ">>" not in text and "verdict" not in text.lower():
-        assert neutral(text) == text.encode("utf-8", "replace").decode()
+    words = ("verdict", "system", "user", "human", "assistant", "developer")
+    if not any(word in _as_seen(text)[0].lower() for word in words):
+        assert neutral(text) == text or "[hidden characters]" in neutral(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ein Satz mit Umlauten: äöü ß. Fußnote¹, 5 < 6 > 4, a->b, x >= 3, „Zitat“, 100 %.",
+        '{"system": "linux", "user": "anna", "verdict_date": null}',
+        "<table><tr><td>1</td></tr></table> <user>anna</user> && [1] [x] | y |",
+        "Привет, как дела? Всё хорошо. Ελληνικά. 日本語のテキスト。 العربية हिन्दी 👩‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+        "def f(x: int) -> int:\n    return x if x > 0 else -x  # END of function",
+        "The end. Output follows. End output; weekend outputs.",
+    ],
+)
+def test_ordinary_answers_are_shown_as_they_are(text):
+    assert neutral(text) == text
 
 
 @given(st.text(), st.text())

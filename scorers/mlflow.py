@@ -1,0 +1,45 @@
+"""Our scorers inside MLflow, MLflow's scorers as ours, and labels from MLflow for calibration.
+
+::
+
+    import mlflow, scorers, scorers.mlflow
+
+    mlflow.genai.evaluate(data=rows, scorers=[scorers.mlflow.wrap(scorers.label_match())])
+
+    relevant = scorers.mlflow.use(mlflow.genai.scorers.RelevanceToQuery(), base_url="https://llm.example.com/v1",
+                                  api_key_env="LLM_KEY", model="judge-small")
+    relevant(output="Paris", inputs={"question": "What is the capital of France?"}).value
+
+    rows = scorers.mlflow.labelled("support-prod", name="correct")
+
+MLflow is imported by the first call, not by importing this module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scorers._mlflow_labels import labelled
+    from scorers._mlflow_use import MlflowScorer, use
+    from scorers._mlflow_wrap import feedback, rebuilt, wrap
+
+__all__ = ["MlflowScorer", "feedback", "labelled", "rebuilt", "use", "wrap"]
+
+_HOMES = {
+    "MlflowScorer": "_mlflow_use",
+    "feedback": "_mlflow_wrap",
+    "labelled": "_mlflow_labels",
+    "rebuilt": "_mlflow_wrap",
+    "use": "_mlflow_use",
+    "wrap": "_mlflow_wrap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"scorers.{_HOMES[name]}"), name)
+    return value
