@@ -35,6 +35,8 @@ def prepare() -> None:
     """Set, unless the caller did, what must be in the environment before MLflow is first imported."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # else judges look for a list of models on the network
+    os.environ.setdefault("MLFLOW_MODEL_CATALOG_URI", "")
     # MLflow prints the address of a finished run to stdout, which belongs to the --json of whoever calls us.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 

@@ -15,7 +15,17 @@ from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.results import Evaluation, Key
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
-from scorers import Answer, Judge, Question, Sample, Score, Scorer
+from scorers import (
+    Answer,
+    Judge,
+    Question,
+    Sample,
+    Score,
+    Scorer,
+    most_questions,
+    response_format,
+    run_judge,
+)
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
@@ -48,7 +58,7 @@ class Progress:
 
 def calls_per_row(measures: Sequence[Measure]) -> int:
     """Task and judge calls that one Variant on one Example costs at most."""
-    return 1 + sum(isinstance(measure.scorer, Judge) for measure in measures)
+    return 1 + sum(most_questions(measure.scorer) for measure in measures)
 
 
 class Evaluator:
@@ -192,7 +202,9 @@ class Evaluator:
         scores: tuple[Score, ...] = ()
         if reply.answered:
             # A filtered answer is one that a user would have got: empty, and scored as such.
-            sample = Sample(output=reply.text or "", expected=example.expected, inputs=example.inputs)
+            sample = Sample(
+                output=reply.text or "", expected=example.expected, inputs=example.inputs, trace=_trace(reply)
+            )
             scores = tuple([await self._score(measure, sample) for measure in self._measures])
         return Outcome(variant=variant.digest, example=example.id, repeat=repeat, reply=reply, scores=scores)
 
@@ -200,13 +212,23 @@ class Evaluator:
         scorer = measure.scorer
         try:
             if scorer.name not in self._judges:
-                return scorer(output=sample.output, expected=sample.expected, inputs=sample.inputs)
-            judge = cast(Judge, scorer)
-            found = judge.ask(sample)
-            if isinstance(found, Score):
-                return found
-            reply = await self._door.acomplete(_judge_request(found, measure.params))
-            return judge.conclude(sample, _answer(reply))
+                asynchronous = getattr(scorer, "score_async", None)
+                if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
+                    found: Score = await asynchronous(
+                        output=sample.output,
+                        expected=sample.expected,
+                        inputs=sample.inputs,
+                        trace=sample.trace,
+                    )
+                    return found
+                return scorer(
+                    output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+                )
+
+            async def complete(question: Question) -> Answer:
+                return _answer(await self._door.acomplete(_judge_request(question, measure.params)))
+
+            return await run_judge(cast(Judge, scorer), sample, complete)
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             # A plug-in that breaks on one output leaves that output unscored and says so in the results.
             return Score(
@@ -215,6 +237,16 @@ class Evaluator:
                 unscored="error",
                 rationale=f"{type(error).__name__}: {error}",
             )
+
+
+def _trace(reply: Reply) -> dict[str, Any]:
+    """What scorers of cost, latency and tokens read; what is not known is left out."""
+    found: dict[str, Any] = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
+    if reply.cost_usd is not None:
+        found["cost_usd"] = reply.cost_usd
+    if reply.latency_s > 0:
+        found["latency_s"] = reply.latency_s
+    return found
 
 
 def _key(job: Job) -> Key:
@@ -226,7 +258,7 @@ def _judge_request(question: Question, params: Mapping[str, Any]) -> Request:
     return Request(
         model=question.model,
         messages=tuple(question.messages),
-        params={**asked, **params},
+        params={**asked, **response_format(question), **params},
         purpose="judge",
     )
 

@@ -19,8 +19,9 @@ from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, wr
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.finish import finish
 from promptmigrate.pipeline.gate import original_variant, production_variant, run_gate
-from promptmigrate.pipeline.measures import describe, measures
+from promptmigrate.pipeline.measures import describe, measures, models
 from promptmigrate.pipeline.plan import plan
 from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir, check_writable, run_id, unfinished
 from promptmigrate.pipeline.searching import before, search
@@ -94,7 +95,7 @@ def migrate(
             )
         )
         if replay_from is None:
-            door.preflight(config.models)
+            door.preflight(models(config, scorers))
         log = stack.enter_context(OutcomeLog(run.outcomes))
         budget = plan(config, dataset, prompt, calls_per_row(scorers), door)
         evaluator = Evaluator(
@@ -124,7 +125,7 @@ def migrate(
         )
 
         say.stage("Record")
-        summary = record.finish(
+        summary = finish(
             record.Work(
                 run=run,
                 config=config,

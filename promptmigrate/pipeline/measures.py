@@ -44,6 +44,14 @@ def measures(config: Config, examples: Sequence[Example]) -> tuple[Measure, ...]
     return tuple(found)
 
 
+def models(config: Config, chosen: Sequence[Measure]) -> tuple[str, ...]:
+    """Every model that a run may ask, each once: those of the experiment and those of its judges."""
+    import scorers
+
+    asked = [model for measure in chosen for model in scorers.models_of(measure.scorer)]
+    return tuple(dict.fromkeys([*config.models, *asked]))
+
+
 def choose(examples: Sequence[Example], *, judge: str | None = None) -> dict[str, Any]:
     """The scorer that fits what is expected: labels, JSON, numbers, else the text itself.
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: best.yaml, verdict.json, test_rows.jsonl, and through others all the rest."""
+"""What a run knows of itself, as plain data: config.yaml, best.yaml, verdict.json."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from promptmigrate.decide import bounded_mean
 from promptmigrate.evaluate import Evaluation, Evaluator, Summary
 from promptmigrate.files import atomic_write, dump_yaml
 from promptmigrate.lm import Door
-from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.gate import Gate, write_rows
-from promptmigrate.pipeline.rundir import RunDir, write_json
+from promptmigrate.pipeline.gate import Gate
+from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.search import SearchResult
 from promptmigrate.types import Dataset, Prompt, Variant
 
@@ -55,26 +54,6 @@ def begin(run: RunDir, config: Config, dataset: Dataset, prompt: Prompt, started
         started=run.state().get("started") or started.isoformat(timespec="seconds"),
         version=__version__,
     )
-
-
-def finish(work: Work, listener: Listener) -> dict[str, Any]:
-    """Write the results, publish a promoted candidate, and return what ``verdict.json`` holds."""
-    run, gate = work.run, work.gate
-    promoted = gate.verdict.verdict == "PROMOTE"
-    atomic_write(run.path / "best.yaml", dump_yaml(best(gate.candidate, promoted=promoted)))
-    write_rows(run.path / "test_rows.jsonl", gate)
-    summary = summarise(work)
-    write_json(run.verdict, summary)
-    from promptmigrate.pipeline.publishing import log_run, publish
-
-    summary = publish(work, summary, listener)
-    write_json(run.verdict, summary)
-    from promptmigrate.report import write as write_report
-
-    write_report(run.path)
-    log_run(work, summary)
-    run.write_state(state="finished", finished=summary["provenance"]["finished"])
-    return summary
 
 
 def best(variant: Variant, *, promoted: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.flow import check_dataset, harvest_for, production_prompt
 from promptmigrate.pipeline.gate import original_variant, production_variant
-from promptmigrate.pipeline.measures import describe, measures
+from promptmigrate.pipeline.measures import describe, measures, models
 from promptmigrate.pipeline.rundir import CACHE, check_writable, write_json
 from promptmigrate.types import Prompt, Variant
 
@@ -96,7 +96,7 @@ def evaluate_only(
             )
         )
         if replay_from is None:
-            door.preflight({variant.model: None for variant in variants} | dict.fromkeys(config.models))
+            door.preflight([*{variant.model for variant in variants}, *models(config, scorers)])
         log = stack.enter_context(OutcomeLog(out / "outcomes.jsonl"))
         evaluator = Evaluator(door, scorers, log=log, on_progress=say.progress)
         say.stage(f"Evaluate: {len(variants)} variants on {len(rows)} rows")

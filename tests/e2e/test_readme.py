@@ -39,12 +39,13 @@ def test_the_data_row_is_json():
 
 def test_the_scorer_examples_pass_as_tests(tmp_path: Path):
     (tmp_path / "test_scorers.py").write_text(blocks("python")[1])
+    (tmp_path / "test_plugin.py").write_text(blocks("python")[2])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 @pytest.mark.slow

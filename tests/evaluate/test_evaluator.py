@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import scorers
 from promptmigrate.config import BudgetConfig, EndpointConfig
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.evaluate import Evaluator, Measure, OutcomeLog, Progress, calls_per_row
@@ -205,3 +206,19 @@ def test_repeats_are_averaged_inside_an_example(server: Foreign, tmp_path: Path)
 def test_two_scorers_of_one_name_are_refused(server: Foreign, tmp_path: Path):
     with door(server, tmp_path) as opened, pytest.raises(ValueError, match="same name"):
         Evaluator(opened, [Measure(scorer=exact_match()), Measure(scorer=exact_match())])
+
+
+def test_judges_with_several_questions_and_scorers_of_cost(server: Foreign, tmp_path: Path):
+    rows = examples(5)
+    measures = [
+        Measure(scorer=scorers.panel(judges=[MoodJudge(), MoodJudge(name="second")])),
+        Measure(scorer=scorers.tokens(limit=10_000)),
+    ]
+    assert calls_per_row(measures) == 3
+    plain = Variant(prompt=Prompt.of("Mood?\n{{note}}"), model="f/petite")
+    with door(server, tmp_path) as opened:
+        evaluation = Evaluator(opened, measures).run([plain], rows)
+        assert opened.spend.calls["judge"] == 5  # both judges ask the same question: one answer serves
+    summary = evaluation.summary(plain)
+    assert summary.rows == 5
+    assert summary.scores["tokens"] == 1.0
