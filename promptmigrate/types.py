@@ -14,7 +14,16 @@ from typing import Any, Literal, TypeAlias
 from promptmigrate import template
 from promptmigrate.errors import TemplateError
 from promptmigrate.files import digest
-from scorers import Score
+
+try:
+    from scorers import Score
+except ImportError as error:
+    import scorers as found
+
+    raise ImportError(
+        f"{found.__file__ or list(found.__path__)} stands before the package 'scorers' that promptmigrate "
+        "needs; rename that folder or file, or start from another one"
+    ) from error
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 Purpose: TypeAlias = Literal["task", "judge", "reflection"]

@@ -129,3 +129,13 @@ def test_simulate_serve_refuses_impossible_faults(tmp_path: Path):
     result = run(tmp_path, "simulate", "serve", "--rate-limited", "0.7", "--hang", "0.7")
     assert result.returncode == 2
     assert "at most 1" in result.stderr
+
+
+def test_a_folder_of_the_users_that_shadows_scorers_is_named(tmp_path: Path):
+    (tmp_path / "scorers").mkdir()
+    (tmp_path / "scorers" / "__init__.py").touch()
+    (tmp_path / "x.yaml").write_text("name: x\n")
+    result = run(tmp_path, "config", "check", "x.yaml")
+    assert result.returncode == 1
+    assert str(tmp_path / "scorers") in result.stderr
+    assert "rename" in result.stderr
