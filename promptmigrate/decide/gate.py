@@ -60,7 +60,15 @@ def decide(
     interval = Interval(*limits_of_delta) if limits_of_delta else None
 
     sides = {side: _side(used, side, confidence, costs, latencies) for side in ("baseline", "candidate")}
-    blocked = unusable(used, missing, difference, min_rows=min_rows, max_missing=max_missing)
+    blocked = unusable(
+        used,
+        missing,
+        difference,
+        min_rows=min_rows,
+        max_missing=max_missing,
+        production=None if superiority else sides["baseline"].score,
+        margin=margin,
+    )
     reasons = list(blocked)
     short = max(0, min_rows - len(used))
     more = short or None
@@ -91,7 +99,15 @@ def decide(
     return Verdict(
         verdict=decision,
         reasons=tuple(reasons),
-        warnings=tuple(warn(missing, difference, confidence=confidence, test_openings=test_openings)),
+        warnings=tuple(
+            warn(
+                missing,
+                difference,
+                confidence=confidence,
+                test_openings=test_openings,
+                production=sides["baseline"].score,
+            )
+        ),
         superiority=superiority,
         margin=margin,
         confidence=confidence,

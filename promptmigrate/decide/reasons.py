@@ -13,6 +13,8 @@ from promptmigrate.decide.wording import percent, plural, points, span
 
 MIN_CLUSTERS = 5
 """With fewer independent groups no cluster variance can be trusted."""
+_DOUBTFUL = 0.5
+"""A production score below which the measure is more likely wrong than production."""
 _MANY_ROWS = 100_000
 
 
@@ -40,8 +42,10 @@ def unusable(
     *,
     min_rows: int,
     max_missing: float,
+    production: float | None,
+    margin: float,
 ) -> list[str]:
-    """Why the rows cannot carry any decision."""
+    """Why the rows cannot carry a decision; ``production``: its score, None for superiority."""
     found = []
     if missing.share > max_missing:
         found.append(
@@ -57,6 +61,12 @@ def unusable(
         found.append(
             f"The {count} come from only {plural(difference.clusters, 'group')} (sessions or users); at "
             f"least {MIN_CLUSTERS} are needed, since rows of one group may all succeed or fail together."
+        )
+    elif production is not None and production <= margin:
+        found.append(
+            f"Production itself scores only {percent(production)}, so that any answer would be within the "
+            f"tolerated loss of {points(margin, sign=False)}: check that the scorers and the expected answers "
+            "fit what the prompt asks for."
         )
     return found
 
@@ -95,10 +105,8 @@ def advise(finding: Finding) -> list[str]:
             f"at or beyond the tolerated {points(finding.margin, sign=False)}. A better prompt or a wider "
             "margin would."
         ]
-    amount = f"{more:,}" if more <= _MANY_ROWS else f"more than {_MANY_ROWS:,}"
-    advice = (
-        f"About {amount} more test rows would settle it with a chance of 80% if the difference stays as seen"
-    )
+    amount = f"About {more:,}" if more <= _MANY_ROWS else f"More than {_MANY_ROWS:,}"
+    advice = f"{amount} more test rows would settle it with a chance of 80% if the difference stays as seen"
     if not finding.superiority and difference.mean < 0:
         even = rows_needed(difference, threshold=-finding.margin, confidence=finding.confidence, truth=0.0)
         if even is not None and even < more:
@@ -107,10 +115,20 @@ def advise(finding: Finding) -> list[str]:
 
 
 def warn(
-    missing: Missing, difference: BoundedMean | None, *, confidence: float, test_openings: int
+    missing: Missing,
+    difference: BoundedMean | None,
+    *,
+    confidence: float,
+    test_openings: int,
+    production: float | None,
 ) -> list[str]:
     """What to know besides the decision."""
     found = []
+    if production is not None and production < _DOUBTFUL:
+        found.append(
+            f"Production itself scores only {percent(production)}: check that the scorers and the expected "
+            "answers fit what the prompt asks for."
+        )
     if missing.baseline != missing.candidate:
         found.append(
             f"Measurements are missing unevenly: {plural(missing.baseline, 'row')} under production, "

@@ -60,7 +60,7 @@ class Caller:
                 return replace(shared, cached=shared.answered, attempts=0)
         hit = self._cache.get(key)
         if hit is not None:
-            return self._free(key, hit)
+            return self._free(key, self._priced(route, hit))
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         reply: Reply | None = None
         try:
@@ -81,6 +81,15 @@ class Caller:
         await self.routes.aclose()
 
     # --- asking ------------------------------------------------------------------------------------------
+
+    def _priced(self, route: Route, reply: Reply) -> Reply:
+        """``reply`` with its cost, where the price has become known since it was kept."""
+        if reply.cost_usd is not None or route.outlet is None:
+            return reply
+        price = self._prices.find(route.model, route.outlet.endpoint, route.wire_model)
+        if price is None:
+            return reply
+        return replace(reply, cost_usd=price.cost(reply.input_tokens, reply.output_tokens))
 
     def _free(self, key: bytes, reply: Reply) -> Reply:
         self._ledger.cached += reply.answered

@@ -13,7 +13,7 @@ from typing import Any
 
 from promptmigrate import mlflow_store
 from promptmigrate.config import Config, inline_prompt
-from promptmigrate.errors import DataError, TemplateError
+from promptmigrate.errors import ConfigError, DataError, TemplateError
 from promptmigrate.evaluate import Evaluator, OutcomeLog, calls_per_row
 from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, write_dataset
 from promptmigrate.lm import Door
@@ -22,9 +22,9 @@ from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
 from promptmigrate.pipeline.gate import original_variant, production_variant, run_gate
 from promptmigrate.pipeline.measures import describe, measures, models
-from promptmigrate.pipeline.plan import plan
+from promptmigrate.pipeline.plan import CHARS_PER_TOKEN, plan
 from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir, check_writable, run_id, unfinished
-from promptmigrate.pipeline.searching import before, search
+from promptmigrate.pipeline.searching import before, contact, search
 from promptmigrate.publish import current, load
 from promptmigrate.search import strategy
 from promptmigrate.types import Dataset, Prompt, Variant
@@ -77,6 +77,7 @@ def migrate(
         # Everything that can be wrong is found here, before anything is spent.
         prompt, prompt_uri = production_prompt(config, folder)
         check_folders(config, runs)
+        check_length(config, prompt)
         strategy(config.search.strategy)
         say.stage("Harvest")
         run, dataset = _dataset(config, prompt, prompt_uri, folder, runs, say, stack)
@@ -106,6 +107,7 @@ def migrate(
         record.begin(run, config, dataset, prompt, started)
 
         production, original = production_variant(config, prompt), original_variant(config, prompt)
+        contact(production, original, dataset, evaluator, door, budget, config.reflection_model)
         say.stage(f"Before: the production prompt on {original.model}")
         known = before(original, dataset, evaluator, budget, say)
 
@@ -166,6 +168,17 @@ def production_prompt(config: Config, folder: Path) -> tuple[Prompt, str | None]
     return prompt, info.uri
 
 
+def check_length(config: Config, prompt: Prompt) -> None:
+    """Raise ConfigError where the production prompt leaves the search no room."""
+    tokens = len(str(prompt)) // CHARS_PER_TOKEN
+    if tokens * 1.1 > config.search.max_prompt_tokens:
+        raise ConfigError(
+            f"search.max_prompt_tokens is {config.search.max_prompt_tokens}, and the production prompt has "
+            f"about {tokens} tokens already; set it to {tokens * 2} or so",
+            key="search.max_prompt_tokens",
+        )
+
+
 def check_folders(config: Config, runs: Path) -> None:
     """Raise StorageError or RouteError where what the run will write to cannot be written."""
     check_writable(runs, what="run folder")
@@ -199,6 +212,7 @@ def _dataset(
         say.note(line)
     dataset = harvested.dataset
     check_dataset(dataset)
+    check_baseline(config, dataset)
     run = RunDir(root / run_id(config.digest, prompt.digest, dataset.digest))
     stack.enter_context(run.held())
     write_dataset(dataset, run.dataset)
@@ -218,6 +232,16 @@ def harvest_for(config: Config, prompt: Prompt, prompt_uri: str | None, folder: 
         prompt_uri=prompt_uri,
         source_model=config.source.model if config.source else None,
     )
+
+
+def check_baseline(config: Config, dataset: Dataset) -> None:
+    """Raise DataError where production's recorded answers are to be the yardstick and are not there."""
+    without = [example.id for example in dataset.split("test") if example.reference is None]
+    if config.gate.baseline == "recorded" and without:
+        raise DataError(
+            f"gate.baseline is recorded, but {len(without)} test rows have no reference (first: example "
+            f"{without[0]}); give what production answered, or name source.model and use baseline: rerun"
+        )
 
 
 def check_dataset(dataset: Dataset) -> None:

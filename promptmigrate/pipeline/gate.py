@@ -26,6 +26,8 @@ class Gate:
     verdict: Verdict
     openings: int
     rows: tuple[Example, ...]
+    rerun: bool
+    """Whether production was asked again."""
     warnings: tuple[str, ...]
     """What the budget could not pay for."""
 
@@ -70,7 +72,9 @@ def run_gate(
     else:
         baseline = evaluator.recorded(production, rows, phase="gate: production as recorded")
         measured = evaluator.run([candidate], rows, phase="gate")
-    superiority = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
+    # Where the model stays, a changed prompt has to be better; recorded answers are production's own.
+    same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
+    superiority = same and (plan.rerun or config.source is not None)
     guardrails = config.gate.guardrails.model_dump(exclude_none=True)
     verdict = decide(
         pair(rows, production, baseline, candidate, measured),
@@ -89,8 +93,31 @@ def run_gate(
         verdict=verdict,
         openings=opened,
         rows=rows,
-        warnings=plan.warnings,
+        rerun=plan.rerun,
+        warnings=(*plan.warnings, *_cut(rows, baseline, production, measured, candidate)),
     )
+
+
+def _cut(
+    rows: Sequence[Example],
+    baseline: Evaluation,
+    production: Variant,
+    measured: Evaluation,
+    candidate: Variant,
+) -> list[str]:
+    """What to say where answers were cut short: they are scored as they are."""
+    found = []
+    for name, evaluation, variant in (
+        ("production", baseline, production),
+        ("the candidate", measured, candidate),
+    ):
+        outcomes = [evaluation.outcome(variant, row) for row in rows]
+        cut = sum(outcome is not None and outcome.reply.kind == "truncated" for outcome in outcomes)
+        if cut:
+            found.append(
+                f"{cut} of {len(rows)} answers of {name} were cut short; raise max_tokens in its params"
+            )
+    return found
 
 
 def pair(

@@ -72,7 +72,7 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
         BudgetExceeded: it cannot reach a verdict.
     """
     budget = config.budget
-    rerun = reruns(config)
+    rerun = reruns(config, dataset)
     warnings: list[str] = []
     money = _money(config, dataset, prompt, door)
     if budget.usd is not None and (warning := _unpriced(config, door)) is not None:
@@ -92,7 +92,7 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
         limit = min(limit, gate + max(0, int((budget.usd - gate * money.gate) / money.search)))
     if budget.tokens is not None:
         limit = min(limit, int(budget.tokens / tokens))
-    spare = min(2 * MOST_AT_A_TIME, max(8, math.ceil(limit * 0.1))) if len(bought) > 1 else 0
+    spare = min(2 * MOST_AT_A_TIME, max(12, math.ceil(limit * 0.1))) if len(bought) > 1 else 0
     search = limit - gate - spare
     least = _LEAST_SEARCH_ROWS * calls_per_row
     enough = math.ceil(there * a_row / _GATE_SHARE)
@@ -129,10 +129,14 @@ def gate_rows(dataset: Dataset, plan: Plan) -> tuple[Example, ...]:
     return tuple(sorted(rows, key=lambda example: example.id)[: plan.gate_rows])
 
 
-def reruns(config: Config) -> bool:
-    """Whether production's answers on the test rows are asked for again."""
+def reruns(config: Config, dataset: Dataset) -> bool:
+    """Whether production's answers on the test rows are asked for again.
+
+    By default where a source model is named; without one, what is recorded is the yardstick, and where
+    nothing is recorded, the old prompt on the target model, which the new one then has to beat.
+    """
     if config.gate.baseline == "auto":
-        return config.source is not None
+        return config.source is not None or any(e.reference is None for e in dataset.split("test"))
     return config.gate.baseline == "rerun"
 
 
@@ -166,7 +170,7 @@ def _money(config: Config, dataset: Dataset, prompt: Prompt, door: Door) -> _Mon
 
     target = cost(config.target.model, _GROWTH)
     judges = [cost(scorer.judge, 1.0) for scorer in config.scorers if scorer.judge]
-    source = cost(config.source.model, 1.0) if config.source and reruns(config) else target
+    source = cost(config.source.model, 1.0) if config.source and reruns(config, dataset) else target
     return _Money(gate=max([(source + target) / 2, *judges]), search=max([target, *judges]))
 
 

@@ -43,6 +43,9 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
         commit_message=f"{config.name}: {work.gate.production.model} to {work.gate.candidate.model}",
     )
     listener.note(f"registered {version}, alias {config.publish.alias}")
+    if record.unnamed(work):
+        listener.note("no route written: it needs the model that production runs; name source.model for one")
+        return {**summary, "prompt_version": version}
     models = (work.gate.production.model, work.gate.candidate.model)
     route = write_route(
         record.route_path(config),

@@ -20,6 +20,7 @@ from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.search import SearchResult
 from promptmigrate.types import Dataset, Prompt, Variant
 
+RECORDED = "as recorded (no source model named)"
 _PACKAGES = ("dspy", "mlflow-skinny", "gepa", "numpy", "scipy")
 
 
@@ -83,7 +84,11 @@ def summarise(work: Work) -> dict[str, Any]:
         **verdict,
         "warnings": [*verdict["warnings"], *gate.warnings],
         "primary": "quality" if len(config.scorers) > 1 else next(iter(baseline.scores)),
-        "baseline": {**_side(gate.production, baseline), **verdict["baseline"]},
+        "baseline": {
+            **_side(gate.production, baseline),
+            **verdict["baseline"],
+            **({"model": RECORDED} if unnamed(work) else {}),
+        },
         "candidate": {**_side(gate.candidate, candidate), **verdict["candidate"]},
         "before": _before(known, work.original, config.gate.confidence),
         "before_split": "validation",
@@ -136,6 +141,11 @@ def _before(known: Evaluation, original: Variant, confidence: float) -> dict[str
         )
         interval = list(measured.interval(confidence) or ()) or None
     return {**_side(original, known.summary(original)), "interval": interval, "rows": len(scored)}
+
+
+def unnamed(work: Work) -> bool:
+    """Whether production is known by its recorded answers only."""
+    return work.config.source is None and not work.gate.rerun
 
 
 def simulated(config: Config) -> bool:

@@ -137,6 +137,8 @@ class Foreign:
         self.log: list[tuple[str, str]] = []
         self.answered: Counter[str] = Counter()
         self.base_url = ""
+        self.listing = True
+        """Whether it tells which models it has."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -180,6 +182,8 @@ class Foreign:
         )
 
     async def _models(self, request: web.Request) -> web.Response:
+        if not self.listing:
+            return web.json_response({"error": {"message": "not here"}}, status=404)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"error": {"message": "bad key"}}, status=401)
         names = ["grand", "petite", "dull", "twin", "writer"]

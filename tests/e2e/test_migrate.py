@@ -241,3 +241,71 @@ def test_a_budget_that_cannot_reach_a_verdict_is_said_before_anything_is_spent(
     assert result.code == 3
     assert "budget.calls" in result.err
     assert server.calls == 0
+
+
+def test_mistakes_that_only_a_call_can_show_cost_three_calls_at_most(server: Foreign, tmp_path: Path):
+    server.listing = False
+    work = project(tmp_path, server)
+    for changes, named in (
+        ({"source": {"model": "acme/grandest"}}, "grandest"),
+        ({"targets": [{"model": "acme/petit"}]}, "petit"),
+        ({"search": {"reflection_model": "acme/riter"}}, "riter"),
+    ):
+        before = server.calls
+        result = work.run("migrate", str(work.write(**changes)))
+        assert result.code == 2, result.err
+        assert named in result.err.splitlines()[-1]
+        assert server.calls - before <= 3
+    server.fault = lambda _number: 400
+    before = server.calls
+    result = work.run("migrate", str(work.write(name="refused")))
+    assert result.code == 2
+    assert "try later" in result.err.splitlines()[-1]
+    assert server.calls - before <= 3
+
+
+def test_a_production_that_fails_its_own_measure_is_no_yardstick(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    coded = [{**row, "expectations": {"expected_response": "code-7"}} for row in rows]
+    (tmp_path / "calls.jsonl").write_text("\n".join(map(json.dumps, coded)))
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 101, result.err
+    assert "Production itself scores only 0" in result.json["reasons"][0]
+    assert result.json["prompt_version"] is None
+
+
+def test_without_a_source_the_recorded_answers_are_the_yardstick(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, margin=0.1)
+    del work.config["source"]
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 0, result.err
+    assert result.json["superiority"] is False
+    assert "as recorded" in result.json["baseline"]["model"]
+    assert result.json["prompt_version"] is not None
+    assert result.json["route"] is None
+    assert server.calls <= 700
+
+
+def test_a_price_given_later_settles_the_cost_without_a_call(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    gate = {"margin": 0.06, "guardrails": {"cost_ratio": 0.9}}
+    first = work.run("migrate", str(work.write(gate=gate)), "--json")
+    assert first.code == 101, first.err
+    calls = server.calls
+    prices = {
+        "acme/grand": {"input_per_mtok": 10, "output_per_mtok": 40},
+        "acme/petite": {"input_per_mtok": 1, "output_per_mtok": 4},
+    }
+    second = work.run("migrate", str(work.write(gate=gate, prices=prices)), "--json")
+    assert second.json["cost_ratio"]["value"] < 0.9
+    assert second.code == 0, second.err
+    assert server.calls - calls <= 0.5 * calls  # a cost is one more thing to choose by
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write(search={"max_prompt_tokens": 10})))
+    assert result.code == 2
+    assert "search.max_prompt_tokens" in result.err
+    assert server.calls == 0

@@ -69,7 +69,6 @@ def test_what_json_cannot_say_is_refused(opened: Opened, provider: Provider) -> 
     [
         (completion("x", finish_reason="length"), "truncated", "x"),
         (completion("", finish_reason="content_filter"), "filtered", ""),
-        (completion(None), "ok", ""),
         (completion(""), "ok", ""),
         (completion([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), "ok", "ab"),
     ],

@@ -58,6 +58,13 @@ def read_completion(
         raise BadBody("the first choice has no message")
     if choice.get("finish_reason") == "error":
         raise BadBody("the provider broke off the answer")
+    if (
+        message.get("content") is None
+        and not message.get("refusal")
+        and choice.get("finish_reason") not in ("length", "content_filter")
+    ):
+        # An empty text is an answer; no content at all is a provider that failed to give one.
+        raise BadBody("the message has no content")
     return reply(
         text=content_text(message.get("content")) or content_text(message.get("refusal")),
         finish_reason=choice.get("finish_reason"),
