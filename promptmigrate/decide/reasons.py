@@ -65,8 +65,8 @@ def unusable(
     elif production is not None and production <= margin:
         found.append(
             f"Production itself scores only {percent(production)}, so that any answer would be within the "
-            f"tolerated loss of {points(margin, sign=False)}: check that the scorers and the expected answers "
-            "fit what the prompt asks for."
+            f"tolerated loss of {points(margin, sign=False)}: check that the scorers and the expected "
+            "answers fit what the prompt asks for."
         )
     return found
 
