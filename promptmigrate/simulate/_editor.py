@@ -85,7 +85,7 @@ class _Editor:
     def number(self, name: str, low: float, high: float) -> float:
         return low + (high - low) * round(unit(self._seed, name), 2)
 
-    def choice(self, name: str, options: Sequence[Any]) -> Any:
+    def choice(self, name: str, options: Sequence[Any], index: int) -> Any:  # noqa: ARG002 - part of the protocol
         return pick(self._seed, name, options)
 
     def count(self, name: str) -> int:  # noqa: ARG002 - part of the protocol

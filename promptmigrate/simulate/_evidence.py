@@ -1,8 +1,7 @@
-"""What a request shows: the sections it consists of, the cases among them, and the prompt it is about.
+"""What a request for a better prompt shows: the prompt it is about and the cases it brings.
 
-Optimizers and judges of any make write inputs, outputs, expected answers and feedback under headings of their
-own. A heading is recognised by what it names; Markdown, DSPy markers, XML tags, JSON objects and plain
-``Name: value`` lines are all read.
+Optimizers of any make write inputs, outputs, expected answers and feedback under headings of their own, or as
+JSON objects; a case is whatever belongs together of these.
 """
 
 from __future__ import annotations
@@ -13,28 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_ROLES = (
-    ("expected", r"expect|reference|\bgold|ground ?truth|correct (?:answer|output|label|response|value)|"
-                 r"desired|target"
-                 r"|should (?:be|have)|wanted|right answer|\bideal|oracle|production(?:'s)? (?:answer|"
-                 r"output)|\btruth\b|\bclaim"),
-    ("prompt", r"instruction|prompt|template|system message"),
-    ("guidelines", r"guideline|criteri|rubric|requirement"),
-    ("feedback", r"feedback|critique|assessment|rationale|diagnos|what went wrong|complaint"),
-    ("output", r"output|response|answer|\bgot\b|\bactual|predict|produced|generated|completion|\breply|"
-               r"model said|candidate"
-               r"|submission|observed|\bsaid\b"),
-    ("input", r"input|question|ticket|e-?mail|\btext\b|message|query|document|problem|context|\brow\b|"
-              r"conversation|request"),
-    ("boundary", r"^(?:example|case|failure|item|sample|record|cluster|group)s?\b"),
-)  # fmt: skip
-_COMPILED = tuple((role, re.compile(pattern)) for role, pattern in _ROLES)
-_MARKDOWN = re.compile(r"^#{1,6}\s+(.{1,60}?)\s*:?\s*$")
-_MARKER = re.compile(r"^\[\[ ## (/?\w+) ## \]\]\s*$")
-_BOLD = re.compile(r"^\s*(?:[-*•]\s+)?\*\*([^*\n]{2,40}?):?\*\*:?\s*(.*)$")
-_WEAK = re.compile(
-    r"^\s*(?:[-*•>]\s*|\d+[.)]\s*)?([A-Za-z][A-Za-z _'’()-]{1,34}?)\s*(?:#?\d+)?\s*(?::|=>)\s*(.*)$"
-)
+from promptmigrate.simulate._marks import Section, role_of
+from promptmigrate.simulate._sections import sections
+
 _TAG = re.compile(r"<([A-Za-z_]\w{1,30})>(.*?)</\1>", re.DOTALL)
 _EXPECTED_IN_TEXT = re.compile(
     r"(?:expect(?:ed|s)(?: (?:answer|output|label|value))?|should (?:be|have been|say|read)|correct(?: "
@@ -45,36 +25,12 @@ _GOT_IN_TEXT = re.compile(
     r"(?:\bgot|answered|produced|returned|predicted|\bsaid|but was|output was)\s*:?\s*", re.I
 )  # fmt: skip
 _CLOSING_QUOTE = {"`": "`", "'": "'", '"': '"', "“": "”", "‘": "’", "«": "»"}
-_IMPERATIVE = re.compile(
-    r"(?:answer|reply|respond|output|return)\s+(?:with|in|using|as|only|just|yes|exactly)\b", re.I
-)
-_TRAILER = re.compile(
-    r"\n\s*\n(?=(?:Return|Respond|Reply|Answer|Provide|Write|Now|Please|Give|Put|Propose|Your (?:task|job|"
-    r"turn)|Is|Are|Does|Do|"
-    r"Say|Judge|Compare|Decide|Improve|Revise|Rewrite|Based on|Using|Output|Think|Consider|Score|Rate|"
-    r"Grade)\b)"
-)  # fmt: skip
 _FENCED = re.compile(r"^```[^\n`]*\n(.*?)\n```[ \t]*$", re.DOTALL | re.MULTILINE)
 _QUOTED = re.compile(r"\"\"\"\n?(.*?)\n?\"\"\"", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
 _SPEAKS_OF_PROMPT = re.compile(r"instruction|prompt|template", re.I)
 _OLD = re.compile(r"current|existing|original|basic|seed|parent|curr|base", re.I)
 _ASIDE = re.compile(r"previous|tried|rejected|history|tip|proposed|new_|output|source_code|program", re.I)
-
-
-def role_of(name: str) -> str | None:
-    """What a heading names: one of the roles above, None for anything else."""
-    lowered = name.lower().replace("_", " ").strip()
-    return next((role for role, pattern in _COMPILED if pattern.search(lowered)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading and what stands below it."""
-
-    role: str | None
-    name: str
-    body: str
 
 
 @dataclass(slots=True)
@@ -117,70 +73,6 @@ def read_evidence(text: str) -> Evidence:
     return Evidence(prompt, tuple(c for c in cases if c.output or c.expected), parts)
 
 
-def sections(text: str) -> list[Section]:
-    """The headed sections of a text; ``Name: value`` lines count only where nothing stronger is there."""
-    text = _TAG.sub(
-        lambda m: f"\n[[ ## {m[1]} ## ]]\n{m[2]}\n[[ ## /{m[1]} ## ]]\n" if role_of(m[1]) else m[0], text
-    )
-    lines = text.split("\n")
-    strong = [_strong(line) for line in lines]
-    telling = {role_of(found[0]) for found in strong if found} & {
-        "output",
-        "expected",
-        "feedback",
-        "guidelines",
-    }
-    result: list[Section] = []
-    role: str | None = None
-    name, body, level = "", list[str](), 0
-
-    def close() -> None:
-        content = "\n".join(body).strip()
-        if content or role == "boundary":
-            result.append(Section(role, name, content))
-
-    for line, heading in zip(lines, strong, strict=True):
-        found = heading
-        if found is None and not telling:
-            found = _weak(line, role, body)
-        if found is None:
-            body.append(line)
-            continue
-        depth = len(line) - len(line.lstrip("#"))
-        new = role_of(found[0])
-        if new is None and role in ("input", "output") and depth > level > 0:
-            continue  # a sub-heading inside inputs or outputs names a variable
-        close()
-        role, name, body, level = new, found[0], [found[1]], depth
-    close()
-    if result:  # what follows the last section is the request itself
-        last = result[-1]
-        result[-1] = Section(last.role, last.name, _TRAILER.split(last.body, maxsplit=1)[0].strip())
-    return result
-
-
-def _weak(line: str, role: str | None, body: list[str]) -> tuple[str, str] | None:
-    """The heading in a plain ``Name: value`` line, if it opens a section."""
-    match = _WEAK.match(line)
-    new = role_of(match[1]) if match else None
-    if match is None or new is None or new == role or _IMPERATIVE.match(match[1]):
-        return None
-    if (
-        role == "expected"
-        and match[1].lower() in ("answer", "result")
-        and any("=" in earlier for earlier in body)
-    ):
-        return None  # the last line of a worked solution
-    return match[1], match[2]
-
-
-def _strong(line: str) -> tuple[str, str] | None:
-    if match := _MARKDOWN.match(line) or _MARKER.match(line):
-        return ("end" if match[1].startswith("/") else match[1]), ""
-    match = _BOLD.match(line)
-    return (match[1], match[2]) if match and role_of(match[1]) else None
-
-
 def _cases(parts: tuple[Section, ...]) -> list[Case]:
     cases: list[Case] = []
     case = Case()
@@ -204,7 +96,7 @@ def _complete(case: Case) -> None:
     """Take from the feedback what is not shown elsewhere."""
     if not case.expected and case.feedback:
         case.expected = _said_after(_EXPECTED_IN_TEXT, case.feedback)
-    if not case.output and case.feedback:
+    if case.expected and not case.output and case.feedback:
         case.output = _said_after(_GOT_IN_TEXT, case.feedback)
 
 

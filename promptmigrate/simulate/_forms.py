@@ -41,6 +41,7 @@ _JSON_ASKED = re.compile(
 )
 _SKELETON_DISTANCE = 260
 """How far behind the word JSON a skeleton may begin."""
+_ONE_OF = re.compile(r"(?:exactly |only )?(?:one of|either)\b:?\s*([^.\n]{3,200})", re.I)
 _SKELETON_KEY = re.compile(r"[\"“]([A-Za-z_]\w*)[\"”]\s*:\s*([^,}\n]*)")
 
 
@@ -75,8 +76,8 @@ class Author(Protocol):
         """A number in the range."""
         ...
 
-    def choice(self, name: str, options: Sequence[Any]) -> Any:
-        """One of the options."""
+    def choice(self, name: str, options: Sequence[Any], index: int) -> Any:
+        """One of the options; ``index`` counts the items of a list."""
         ...
 
     def count(self, name: str) -> int:
@@ -157,7 +158,7 @@ def _xml(value: Any) -> str:
 def _value(schema: Schema, name: str, author: Author, index: int, root: Schema) -> Any:
     schema = _resolved(schema, root)
     if options := schema.get("enum"):
-        return author.choice(name, options)
+        return author.choice(name, options, index)
     if "const" in schema:
         return schema["const"]
     kind = schema.get("type", "string")
@@ -247,28 +248,42 @@ def _skeleton(text: str) -> tuple[Field, ...]:
     if not asked:
         return ()
     start = text.find("{", asked[-1].start())
-    end = text.find("}", start)
-    if start < 0 or end < 0 or start - asked[-1].end() > _SKELETON_DISTANCE:
+    if start < 0 or start - asked[-1].end() > _SKELETON_DISTANCE:
         return ()
-    fields = []
-    for name, written in _SKELETON_KEY.findall(text[start : end + 1]):
-        sample = written.strip().strip("<>")
-        lowered = sample.strip('"“”<>').lower()
-        if re.fullmatch(r"(?:true|false)(?:\s*(?:\||/|or)\s*(?:true|false))?|bool(?:ean)?", lowered):
-            fields.append(Field(name, {"type": "boolean"}))
-        elif "|" in lowered and len(lowered) < 80:
-            options = [o.strip().strip("\"'“”<>") for o in sample.split("|")]
-            fields.append(Field(name, {"enum": options}))
-        elif re.fullmatch(r"\d[\d.]*(?:\s*-\s*[\d.]+)?|(?:a )?(?:number|float|int|integer)\b.*", lowered):
-            bounds = [float(x) for x in re.findall(r"\d+(?:\.\d+)?", lowered)] or [0.0, 1.0]
-            high = max(1.0, bounds[-1])
-            fields.append(
-                Field(
-                    name, {"type": "number", "minimum": 0 if len(bounds) < 2 else bounds[0], "maximum": high}
-                )
-            )
-        elif sample.startswith("["):
-            fields.append(Field(name, {"type": "array", "items": _TEXT}))
-        else:
-            fields.append(Field(name, _TEXT))
-    return tuple(fields)
+    try:
+        shape, _ = json.JSONDecoder().raw_decode(text, start)
+    except ValueError:  # options may stand where a value belongs: {"right": true|false}
+        end = text.find("}", start)
+        pairs = _SKELETON_KEY.findall(text[start : end + 1]) if end > 0 else []
+        return tuple(Field(name, _sampled(written.strip())) for name, written in pairs)
+    return tuple(Field(name, _shaped(value)) for name, value in shape.items())
+
+
+def _shaped(value: Any) -> Schema:
+    """The schema of which ``value`` is an example."""
+    if isinstance(value, Mapping):
+        return {"type": "object", "properties": {key: _shaped(item) for key, item in value.items()}}
+    if isinstance(value, list):
+        return {
+            "type": "array",
+            "items": _shaped(value[0]) if value and isinstance(value[0], dict) else _TEXT,
+        }
+    return _sampled(json.dumps(value, ensure_ascii=False))
+
+
+def _sampled(written: str) -> Schema:
+    """What a value in a skeleton stands for: ``"yes|no"``, ``true|false``, ``0.0``, ``"<one of A, B>"``."""
+    sample = written.strip("<>")
+    lowered = sample.strip('"“”<>').lower()
+    if re.fullmatch(r"(?:true|false)(?:\s*(?:\||/|or)\s*(?:true|false))?|bool(?:ean)?", lowered):
+        return {"type": "boolean"}
+    if "|" in lowered and len(lowered) < 80:
+        return {"enum": [option.strip().strip("\"'“”<>") for option in sample.split("|")]}
+    if match := _ONE_OF.fullmatch(sample.strip('"“”<>')):
+        options = [option.strip(" \"'`“”.") for option in re.split(r",\s*(?:or\s+)?|\s+or\s+|/", match[1])]
+        return {"enum": [option for option in options if option]}
+    if re.fullmatch(r"\d[\d.]*(?:\s*-\s*[\d.]+)?|(?:a )?(?:number|float|int|integer)\b.*", lowered):
+        bounds = [float(x) for x in re.findall(r"\d+(?:\.\d+)?", lowered)] or [0.0, 1.0]
+        low = 0 if len(bounds) < 2 else bounds[0]
+        return {"type": "number", "minimum": low, "maximum": max(1.0, bounds[-1])}
+    return {"type": "array", "items": _TEXT} if sample.startswith("[") else _TEXT

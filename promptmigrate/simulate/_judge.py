@@ -1,39 +1,46 @@
-"""The simulated judge: compares an answer with what was expected, and errs now and then.
+"""The simulated judge: reads any judge request, compares by content, and errs now and then.
 
-It reads a request of any wording that holds an answer and a reference or guidelines, compares by content
-(JSON by value, numbers by value, short references as part of the answer), and answers in the form asked for.
+The answer and what it is held against are found by the names of their sections, however these are marked.
+With a reference the verdict is the truth of the comparison, wrong in about one case of twenty. Without one
+(guidelines, faithfulness, relevance, rubrics, preferences) it is an opinion: form where it can be told, else
+by hash of the content; deterministic, plausible in its spread, and no measure of quality. Either way it is
+given from the menu that the request offers, in the form and on the lines it asks for.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from promptmigrate.simulate import _opinion, _ranks
 from promptmigrate.simulate._chance import digest, unit
-from promptmigrate.simulate._evidence import Section, sections
+from promptmigrate.simulate._exhibits import Exhibits, exhibits_of
 from promptmigrate.simulate._forms import detect, fill
-from promptmigrate.simulate._reading import Turn, json_object
+from promptmigrate.simulate._menu import Line, Menu, best_number, meanings, read_menu
+from promptmigrate.simulate._opinion import plain, same
+from promptmigrate.simulate._reading import Turn
 
 NOISE, NOISE_ON_EQUALS, NOISE_ON_STRANGERS = 0.08, 0.002, 0.02
 """How often it is wrong: as a rule, on texts equal but for form, on texts without a common word."""
+PLACE_BIAS = 0.04
+"""How often a preference follows the place of an answer and not its content."""
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_WORD = re.compile(r"\w+")
-_REFUSAL = re.compile(
-    r"\b(?:sorry|apologi[sz]e|can(?:no|')t (?:help|assist)|not able to (?:help|assist)|unable to)\b", re.I
+_EXPLAIN = re.compile(
+    r"\b(?:reason|explain|explanation|rationale|justif|step[- ]by[- ]step|why|analysis|analy[sz]e|think)",
+    re.I,
 )
-_VERDICTS = (
-    ("CORRECT", "INCORRECT"), ("PASS", "FAIL"), ("EQUIVALENT", "DIFFERENT"), ("EQUIVALENT",
-    "NOT EQUIVALENT"), ("yes", "no"),
-    ("true", "false"), ("same", "different"), ("good", "bad"), ("correct", "incorrect"), ("match",
-    "mismatch"),
-    ("acceptable", "unacceptable"), ("A", "B"), ("1", "0"),
-)  # fmt: skip
-_YES = frozenset(good.lower() for good, _ in _VERDICTS)
-_NO = frozenset(bad.lower() for _, bad in _VERDICTS) | {"not_equivalent", "wrong", "no match"}
-_SCALE = re.compile(r"\b(?:from|between|scale of)\s+(\d+(?:\.\d+)?)\s*(?:to|and|-)\s*(\d+(?:\.\d+)?)", re.I)
+_ABOUT = re.compile(
+    r"reason|rationale|explan|why|comment|analysis|feedback|justif|critique|thought|summary", re.I
+)
+_ITEM = re.compile(
+    r"^(?:item|claim|point|statement|fact|instruction|criterion|aspect|text|sentence)s?$", re.I
+)
+_LISTS = re.compile(r"item|claim|point|statement|fact|instruction|step", re.I)
+_NUMBERED = re.compile(r"^[ \t]*\(?(\d{1,3})[.):][ \t]+(\S.*)$", re.MULTILINE)
+_UPWARDS = re.compile(r"\b(?:worst|lowest)\b.{0,80}?\b(?:best|highest)\b", re.I | re.DOTALL)
+_ENOUGH = 0.5
 
 
 def judge(model: str, turns: Sequence[Turn], params: Mapping[str, Any]) -> str:
@@ -42,184 +49,210 @@ def judge(model: str, turns: Sequence[Turn], params: Mapping[str, Any]) -> str:
     if not users:
         return "What should I compare?"
     system = "\n".join(turn.text for turn in turns if turn.role == "system")
-    found = _material(users[-1]) or _material(system + "\n" + users[-1]) or ("", "", "", "")
-    answer, expected, guidelines, question = found
-    right = same(answer, expected) if expected else _complies(answer, guidelines)
-    # The error belongs to what is compared: another wording of the same question meets the same judgement.
-    noise = _noise(_plain(answer), _plain(expected))
-    if unit(digest(model, answer, expected, guidelines, question), "noise") < noise:
-        right = not right
+    case, talk = exhibits_of(system, users)
+    told = read_menu(talk, system)
+    frame = f"{system}\n{talk}"
     # What is compared may look like a form of its own.
-    frame = [Turn(turn.role, _without(turn.text, (answer, expected))) for turn in turns]
-    form = detect(frame, params)
-    verdict = _Verdict(right, _words(system + "\n" + users[-1]))
-    if form.style == "plain" and (scale := _SCALE.search(users[-1] + system)):
-        return str(round(verdict.number("score", float(scale[1]), float(scale[2]))))
-    return fill(form, verdict)
+    form = detect([Turn("system", system), Turn("user", talk)], params)
+    if not told.options:
+        told = replace(told, options=_ranks.opposites(frame))
+    bench = _Bench(model, case, told, frame)
+    if form.style == "plain" or (form.style == "json" and not form.fields and told.lines):
+        return bench.plainly()
+    return fill(form, bench)
 
 
-def _noise(answer: str, expected: str) -> float:
-    if answer == expected:
-        return NOISE_ON_EQUALS
-    return NOISE if not expected or set(answer.split()) & set(expected.split()) else NOISE_ON_STRANGERS
+class _Bench:
+    """Judges a case, and fills in what the request asks for."""
 
+    def __init__(self, model: str, case: Exhibits, menu: Menu, frame: str) -> None:
+        self._model = model
+        self._case = case
+        self._menu = menu
+        self._frame = frame
+        self._kind = _opinion.kind_of(" ".join(menu.options), case.guidelines, frame)
+        self._criteria = dict(_NUMBERED.findall(f"{frame}\n{case.guidelines}"))
+        self._points = self._listed()
 
-def _without(text: str, pieces: Sequence[str]) -> str:
-    for piece in pieces:
-        if len(piece) > 3:
-            text = text.replace(piece, "")
-    return text
+    # the judgement
 
+    def _grade(self, criterion: str = "") -> float:
+        """How good the answer is, in [0, 1]; wrong as often as the judge errs."""
+        case = self._case
+        # The error belongs to what is compared: another wording of the question meets the same judgement.
+        seed = digest(self._model, case.answer, case.expected, criterion or case.guidelines, case.question)
+        if case.expected and not (criterion and self._kind not in ("", "covered")):
+            grade = (
+                1.0
+                if same(case.answer, case.expected)
+                else 0.5 * _opinion.closeness(case.answer, case.expected)
+            )
+        elif rule := criterion or case.guidelines:
+            kind = _opinion.kind_of(criterion)
+            if self._is_graded():
+                grade = _opinion.assess(kind, case.answer, case.source, seed)
+            else:
+                grade = float(_opinion.complies(case.answer, rule, seed))
+        else:
+            grade = _opinion.assess(self._kind, case.answer, case.source, seed)
+        is_opinion = not case.expected and self._is_graded()
+        if not is_opinion and unit(seed, "noise") < self._noise():
+            return 0.0 if grade >= _ENOUGH else 1.0
+        return grade
 
-class _Verdict:
-    """Fills in what a request asks a judge for."""
+    def _noise(self) -> float:
+        answer, expected = plain(self._case.answer), plain(self._case.expected)
+        if answer == expected:
+            return NOISE_ON_EQUALS
+        return NOISE if not expected or set(answer.split()) & set(expected.split()) else NOISE_ON_STRANGERS
 
-    def __init__(self, right: bool, wording: tuple[str, str]) -> None:
-        self._right = right
-        self._word = wording[0] if right else wording[1]
+    def _is_graded(self) -> bool:
+        return len(self._menu.options) > 2
 
-    def text(self, name: str, index: int) -> str:  # noqa: ARG002 - part of the protocol
-        if re.search(r"reason|rationale|explan|why|comment|analysis|feedback|justif|critique", name.lower()):
-            same_or_not = "says the same as" if self._right else "differs from"
-            return f"The answer {same_or_not} what was expected."
-        return self._word
+    def _preferred(self, may_tie: bool) -> str:
+        """Which of two answers: "1", "2" or "tie"."""
+        case = self._case
+        by_place = dict(case.rivals)
+        one, two = by_place["1"], by_place["2"]
+        if plain(one) == plain(two):
+            return "tie" if may_tie else "1"
+        if unit(digest(self._model, one, two, case.question), "place") < PLACE_BIAS:
+            return "1"
+        merits = []
+        for text in (one, two):
+            if case.expected:
+                merits.append(_opinion.closeness(text, case.expected))
+            else:
+                merits.append(_opinion.quality(text, case.question, _opinion.seed_of(self._model, text)))
+        if abs(merits[0] - merits[1]) < (0.03 if may_tie else 1e-9):
+            return "tie" if may_tie else "1"
+        return "1" if merits[0] > merits[1] else "2"
+
+    def _pick(self, options: Sequence[str], grade: float | None = None, criterion: str = "") -> str:
+        told = meanings(options, self._frame)
+        if self._case.rivals and (places := _ranks.preferences(options, told)):
+            return places[self._preferred("tie" in places)]
+        if grade is None:
+            grade = self._grade(criterion)
+        falling = not _UPWARDS.search(self._frame)
+        return _ranks.nearest(grade, options, _ranks.merits(options, told, best_number(self._frame), falling))
+
+    def _listed(self) -> list[tuple[str, float]]:
+        """The single points that are judged, each with its grade."""
+        case = self._case
+        if self._kind == "supported":
+            found = [
+                (point, _opinion.supported(point, case.source)) for point in _opinion.points_of(case.answer)
+            ]
+        elif self._kind == "followed":
+            found = [(point, self._taste(point)) for point in _opinion.points_of(case.question)[:4]]
+        elif case.expected:
+            points = _opinion.points_of(case.expected) or [case.expected]
+            if len(points) == 1:
+                found = [(points[0], float(same(case.answer, case.expected)))]
+            else:
+                found = [(p, float(_opinion.covers(case.answer, p, case.expected))) for p in points]
+        else:
+            found = [(point, self._taste(point)) for point in _opinion.points_of(case.question)[:4]]
+        return [(text, self._erring(text, grade)) for text, grade in found]
+
+    def _taste(self, point: str) -> float:
+        seed = digest(self._model, self._case.answer, point)
+        return float(_opinion.complies(self._case.answer, "", seed))
+
+    def _erring(self, point: str, grade: float) -> float:
+        noise = self._noise()
+        if unit(digest(self._model, self._case.answer, self._case.expected, point), "noise") < noise:
+            return 0.0 if grade >= _ENOUGH else 1.0
+        return grade
+
+    # the answer in plain text
+
+    def plainly(self) -> str:
+        """The answer in plain text: the reason where one is asked for, then the verdict."""
+        menu = self._menu
+        if menu.item and menu.lines:
+            return self._itemised(menu.lines[-1])
+        if menu.lines:
+            said = [self._line(line) for line in menu.lines]
+            if menu.lines[-1].number in ("n", "N", "i", "I", "#"):
+                line = menu.lines[-1]
+                said = [self._line(replace(line, number=number)) for number in self._criteria or ("1",)]
+        else:
+            said = [menu.wrapped(self._pick(menu.options))]
+        if _EXPLAIN.search(self._frame) and (menu.lines or len(said[0]) > 4 or menu.wrap):
+            return "\n".join([self._reason(), *said]) if self._says_reason() else "\n".join(said)
+        return "\n".join(said)
+
+    def _says_reason(self) -> bool:
+        """Whether a reason is wanted next to the verdict."""
+        alone = re.search(
+            r"\b(?:no|without)\b[^.\n]{0,30}\b(?:explanation|reason)"
+            r"|\b(?:exactly|only|just)\b[^.\n]{0,20}\b(?:one|a single) word",
+            self._frame, re.I,
+        )  # fmt: skip
+        return alone is None
+
+    def _line(self, line: Line) -> str:
+        number = f" {line.number}" if line.number else ""
+        criterion = self._criteria.get(line.number, "") if line.number else ""
+        return f"{line.label}{number}{line.sign}{line.wrapped(self._pick(line.options, criterion=criterion))}"
+
+    def _itemised(self, line: Line) -> str:
+        if not self._points:
+            return self._menu.nothing or f"{line.label}: NONE"
+        said = []
+        for number, (text, grade) in enumerate(self._points, 1):
+            said.append(f"{self._menu.item} {number}: {_short(text)}")
+            said.append(f"{line.label} {number}: {line.wrapped(self._pick(line.options, grade))}")
+        return "\n".join(said)
+
+    def _reason(self) -> str:
+        case = self._case
+        if case.rivals:
+            return "I held the two answers against what is asked."
+        if case.expected:
+            said = "says the same as" if self._grade() >= _ENOUGH else "differs from"
+            return f"The answer {said} what was expected."
+        return "The answer was held against what is asked for."
+
+    # the answer in fields (the protocol of forms)
+
+    def text(self, name: str, index: int) -> str:
+        if _ITEM.match(name) and index < len(self._points):
+            return _short(self._points[index][0])
+        if _ABOUT.search(name):
+            return self._reason()
+        return self._pick(self._menu.options)
 
     def truth(self, name: str) -> bool:
-        negative = re.search(r"incorrect|wrong|differ|fail|violat", name.lower())
-        return self._right != bool(negative)
+        negative = re.search(r"incorrect|wrong|differ|fail|violat|unsafe|harmful|hallucinat", name.lower())
+        return (self._grade() >= _ENOUGH) != bool(negative)
 
     def number(self, name: str, low: float, high: float) -> float:  # noqa: ARG002 - part of the protocol
-        return high if self._right else low
+        grade = self._grade()
+        return low + (high - low) * grade if self._case.expected == "" else high if grade >= _ENOUGH else low
 
-    def choice(self, name: str, options: Sequence[Any]) -> Any:  # noqa: ARG002 - part of the protocol
-        plain = [str(option).strip().lower() for option in options]
-        wanted, other = (_YES, _NO) if self._right else (_NO, _YES)
-        for index, option in enumerate(plain):
-            if option in wanted:
-                return options[index]
-        # Unknown words: the good one is listed first, by custom.
-        left = [options[i] for i, option in enumerate(plain) if option not in other] or list(options)
-        return left[0] if self._right else left[-1]
+    def choice(self, name: str, options: Sequence[Any], index: int = 0) -> Any:
+        texts = [str(option) for option in options]
+        if self._itemises and index < len(self._points):
+            picked = self._pick(texts, self._points[index][1])
+        else:
+            criterion = name if name.isdigit() else str(index + 1) if index else ""
+            picked = self._pick(texts, criterion=self._criteria.get(criterion, ""))
+        return options[texts.index(picked)]
 
-    def count(self, name: str) -> int:  # noqa: ARG002 - part of the protocol
-        return 1
+    _itemises = False
+
+    def count(self, name: str) -> int:
+        if _LISTS.search(name):
+            self._itemises = True
+            return len(self._points)
+        return max(1, len(self._criteria))
 
     def keys(self, name: str) -> Sequence[str]:
-        return [name]
+        return list(self._criteria) or [name]
 
 
-def same(answer: str, expected: str) -> bool:
-    """Whether an answer says what was expected, whatever its form."""
-    if _plain(answer) == _plain(expected):
-        return True
-    if not answer.strip():
-        return False
-    want = json_object(expected)
-    if want is not None:
-        got = json_object(answer)
-        return got is not None and {k: _scalar(v) for k, v in got.items()} == {
-            k: _scalar(v) for k, v in want.items()
-        }
-    wanted, given = _NUMBER.findall(expected), _NUMBER.findall(answer)
-    if wanted and (len(_WORD.findall(expected)) <= 3 or re.search(r"(?:answer|result)\W", expected, re.I)):
-        return bool(given) and float(given[-1].replace(",", "")) == float(wanted[-1].replace(",", ""))
-    words, inside = _plain(expected).split(), _plain(answer).split()
-    if len(words) <= 4:
-        return any(inside[i : i + len(words)] == words for i in range(len(inside))) and len(inside) < 80
-    common = len(set(words) & set(inside))
-    overlap = 2 * common / (len(set(words)) + len(set(inside)))
-    return overlap >= 0.75 and set(_NUMBER.findall(answer)) >= set(wanted)
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", text.lower()).split())
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, str):
-        return _plain(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return float(value) if isinstance(value, (int, float)) else value
-
-
-def _complies(answer: str, guidelines: str) -> bool:
-    """A rough reading of guidelines: form where it can be told, else the benefit of the doubt."""
-    lowered = guidelines.lower()
-    if not answer.strip() or _REFUSAL.search(answer[:200]):
-        return False
-    if "json" in lowered and json_object(answer) is None:
-        return False
-    if re.search(r"\b(?:no|not|without|avoid)\b[^.\n]*markdown", lowered) and re.search(
-        r"\*\*|```|^#", answer
-    ):
-        return False
-    return not (re.search(r"\b(?:concise|brief|short|one word|only the)\b", lowered) and len(answer) > 300)
-
-
-def _material(text: str) -> tuple[str, str, str, str] | None:
-    """Answer, expected, guidelines and question of a request; None if there is nothing to compare."""
-    found: dict[str, list[str]] = {}
-    for part in sections(text):
-        if part.role and part.body and not _is_talk(part):
-            found.setdefault(part.role, []).append(part.body)
-    for key, value in _json_parts(text).items():
-        found.setdefault(key, []).append(value)
-    outputs, expected = found.get("output", []), found.get("expected", [])
-    if not outputs and expected and (given := found.get("input")):
-        outputs = given[-1:]  # a "document" or "text" that is compared with a claim
-    if len(outputs) > 1 and not expected:
-        expected, outputs = outputs[:1], outputs[1:]
-    guidelines = "\n".join(found.get("guidelines", []))
-    if not outputs or not (expected or guidelines):
-        return None
-    question = "\n".join(found.get("input", [])).strip()
-    return _clean(outputs[-1]), _clean(expected[-1]) if expected else "", guidelines.strip(), question
-
-
-def _json_parts(text: str) -> dict[str, str]:
-    value = json_object(text)
-    if not value:
-        return {}
-    from promptmigrate.simulate._evidence import role_of
-
-    return {
-        role: item if isinstance(item, str) else json.dumps(item)
-        for key, item in value.items()
-        if (role := role_of(str(key))) in ("output", "expected", "guidelines") and "|" not in str(item)
-    }
-
-
-def _is_talk(part: Section) -> bool:
-    return len(part.body) < 200 and bool(re.match(r"(?i)(?:answer|reply|respond) with\b", part.body))
-
-
-def _clean(text: str) -> str:
-    text = re.split(
-        r"\n\s*(?:Respond with|Answer with|Reply with|Is the |Are the |Does the |Do the |Please |Give "
-        r"your|Decide )",
-        text,
-    )[0]
-    text = text.strip()
-    if (match := re.fullmatch(r"```\w*\n(.*?)\n```", text, re.DOTALL)) and not match[1].lstrip().startswith(
-        "{"
-    ):
-        text = match[1]
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
-        text = text[1:-1]
-    return text
-
-
-def _words(text: str) -> tuple[str, str]:
-    """The two verdict words that a request offers; yes and no if it offers none that are known."""
-    best, at = ("yes", "no"), -1
-    for good, bad in _VERDICTS:
-        pattern = (
-            rf"(?<![\w]){re.escape(good)}(?!\w)\W{{0,6}}(?:or|/|\||,|and|otherwise|if "
-            rf"[^.\n]{{1,90}})\W{{0,4}}"
-            rf"(?:else |otherwise )?{re.escape(bad)}(?!\w)"
-        )
-        for match in re.finditer(pattern, text):
-            if match.start() > at:
-                best, at = (good, bad), match.start()
-    return best
+def _short(text: str) -> str:
+    return " ".join(text.split())[:120]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from promptmigrate.simulate import respond, worlds
-from promptmigrate.simulate._judge import same
+from promptmigrate.simulate._opinion import same
 from tests.simulate.helpers import outputs
 
 WORDINGS = {

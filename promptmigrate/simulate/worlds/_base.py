@@ -331,7 +331,7 @@ class _Framed:
         except (TypeError, ValueError):
             return low
 
-    def choice(self, name: str, options: Sequence[Any]) -> Any:
+    def choice(self, name: str, options: Sequence[Any], index: int) -> Any:  # noqa: ARG002 - part of the protocol
         said = str(self._values.get(name, self._body)).lower()
         return next((option for option in options if str(option).lower() in said), options[0])
 
