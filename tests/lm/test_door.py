@@ -361,6 +361,8 @@ def test_an_interrupt_stops_what_run_had_started(provider: Provider, opened: Ope
     import os
     import signal
 
+    # A test run in the background may have been started with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     provider.default = slow(30)
     door = opened()
     cleaned = []
@@ -377,9 +379,12 @@ def test_an_interrupt_stops_what_run_had_started(provider: Provider, opened: Ope
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        door.run(work())
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            door.run(work())
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
     assert cleaned == [True]
     _until(lambda: provider.aborted == 3)
     provider.default = answer("still works")
