@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import keyword
-import linecache
 import os
-import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,10 +16,8 @@ from scorers._bridge import (
     is_judge,
     score_one,
     spec_hash,
-    spec_of,
 )
 from scorers._deliberate import models_of
-from scorers._errors import ScorerSpecError
 from scorers._text import clip
 from scorers._types import Sample, Score, Scorer
 
@@ -54,14 +49,14 @@ def wrap(
     name: str | None = None,
     pass_at: float = 1.0,
     aggregations: Sequence[str] | None = None,
-    registrable: bool = False,
 ) -> Any:
     """One of our scorers as an MLflow scorer, for ``mlflow.genai.evaluate(scorers=[...])``.
 
     Its feedback keeps name, value and rationale; evidence, version and spec hash are in the metadata, and
     what a judge cost is where MLflow keeps it. What cannot be scored is a feedback with an error whose code
     is the reason, and no value: MLflow leaves it out of its means. Judges ask through their own ``complete``,
-    or the default one; MLflow's judge settings do not apply to them.
+    or the default one; MLflow's judge settings do not apply to them. Open-source MLflow (3.17) keeps and
+    schedules no class scorers: score production traces with ``promptmigrate traces score``.
 
     Args:
         ours: A scorer, its name or its spec, or a function that takes ``output``.
@@ -69,18 +64,14 @@ def wrap(
         pass_at: From which value on a row passes in ``EvaluationResult.passed``. (MLflow 3.17 also looks for
             yes or no in the expectations of the data there, so with such a dataset it is never true.)
         aggregations: MLflow's aggregations; its default is the mean.
-        registrable: Make an MLflow decorator scorer that only holds the spec, for ``.register()``. The server
-            must have MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS set and this package installed. MLflow (3.17, open
-            source) then keeps versions of it, but refuses ``.start()``: it schedules scorers that use one of
-            its gateway's models, and no others. Score production traces with ``promptmigrate traces score``.
 
     Raises:
-        ScorerSpecError: ``ours`` is no scorer, or has no spec and should be registrable.
+        ScorerSpecError: ``ours`` is no scorer.
     """
     scorer = as_scorer(ours)
     prepare()
     named = name or scorer.name
-    made = _registrable(scorer, named) if registrable else _wrapper()(name=named, ours=scorer)
+    made = _wrapper()(name=named, ours=scorer)
     made.aggregations = list(aggregations) if aggregations is not None else None
     if not is_judge(scorer):
         made.timeout = 0  # MLflow starts a thread for each call that has a timeout
@@ -122,24 +113,6 @@ def feedback(score: Score, scorer: Scorer, *, name: str | None = None) -> Feedba
     )
 
 
-def rebuilt(
-    spec: str,
-    name: str,
-    *,
-    inputs: Any = None,
-    outputs: Any = None,
-    expectations: Any = None,
-    trace: Any = None,
-) -> Feedback:
-    """What a registrable scorer runs: the scorer of a spec (JSON), on what MLflow hands to scorers."""
-    return _run(_from_text(spec), name, inputs, outputs, expectations, trace)
-
-
-@cache
-def _from_text(spec: str) -> Scorer:
-    return as_scorer(json.loads(spec))
-
-
 def _run(scorer: Scorer, name: str, inputs: Any, outputs: Any, expectations: Any, trace: Any) -> Feedback:
     sample = Sample(
         output=answer_of(outputs),
@@ -171,29 +144,3 @@ def _wrapper() -> Any:
             return _run(self.ours, self.name, inputs, outputs, expectations, trace)
 
     return Wrapped
-
-
-def _registrable(scorer: Scorer, name: str) -> Any:
-    """A decorator scorer whose source, which is all that MLflow keeps of it, builds ours from its spec."""
-    from mlflow.genai.scorers import scorer as decorate
-
-    spec = spec_of(scorer)
-    if spec is None:
-        raise ScorerSpecError(
-            f"{name} has no spec, so MLflow could not build it again: it cannot be registered"
-        )
-    function = re.sub(r"\W", "_", name)
-    if not function.isidentifier() or keyword.iskeyword(function):
-        function = f"scorer_{function}"
-    keywords = "inputs=inputs, outputs=outputs, expectations=expectations, trace=trace"
-    source = (
-        f"def {function}(*, inputs=None, outputs=None, expectations=None, trace=None):\n"
-        "    from scorers.mlflow import rebuilt\n"
-        f"    return rebuilt({json.dumps(spec)!r}, {name!r}, {keywords})\n"
-    )
-    file = f"<scorers.mlflow {name} {spec_hash(scorer)}>"
-    # MLflow reads the source of the function; this is where Python looks for it.
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    names: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), names)  # noqa: S102 - our own text, in which all values are literals
-    return decorate(names[function], name=name)

@@ -22,15 +22,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scorers._mlflow_labels import labelled
     from scorers._mlflow_use import MlflowScorer, use
-    from scorers._mlflow_wrap import feedback, rebuilt, wrap
+    from scorers._mlflow_wrap import feedback, wrap
 
-__all__ = ["MlflowScorer", "feedback", "labelled", "rebuilt", "use", "wrap"]
+__all__ = ["MlflowScorer", "feedback", "labelled", "use", "wrap"]
 
 _HOMES = {
     "MlflowScorer": "_mlflow_use",
     "feedback": "_mlflow_wrap",
     "labelled": "_mlflow_labels",
-    "rebuilt": "_mlflow_wrap",
     "use": "_mlflow_use",
     "wrap": "_mlflow_wrap",
 }

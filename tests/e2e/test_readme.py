@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import scorers
 from promptmigrate.cli.app import app
 from promptmigrate.config import load_config
 from tests.e2e.foreign import Foreign
@@ -61,6 +62,11 @@ def test_the_python_api_runs_as_written(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PROMOTE Quality holds")
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_the_numbers_of_scorers_are_counted():
+    judges = [name for name in scorers.names() if hasattr(getattr(scorers, name), "ask")]
+    assert f"{len(scorers.names()) - len(judges)} measures and {len(judges)} judges" in README
 
 
 def test_every_command_in_the_table_exists():

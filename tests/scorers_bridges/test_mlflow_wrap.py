@@ -113,38 +113,9 @@ def test_options(judge: Judge) -> None:
         scorers.mlflow.wrap(3)
 
 
-def test_registrable_scorers_are_kept_by_the_store_but_not_scheduled(
-    mlflow: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What open-source MLflow allows, and what it refuses: if this changes, say so in the docs."""
+def test_open_source_mlflow_registers_no_class_scorer(mlflow: Any) -> None:
+    """What MLflow refuses; if this changes, say so in the docs."""
     from mlflow.exceptions import MlflowException
-    from mlflow.genai.scorers import ScorerSamplingConfig, get_scorer
 
-    made = scorers.mlflow.wrap({"use": "label_match", "labels": ["a", "b"]}, registrable=True)
-    with pytest.raises(MlflowException, match="disabled by default"):
-        made.register()
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "true")
-    registered = made.register()
-    again = get_scorer(name="label_match")
-    given = again.run(inputs={}, outputs="A", expectations={"expected_response": "a"})
-    assert (given.value, given.name) == (1.0, "label_match")
-    with pytest.raises(MlflowException, match="only supported for scorers that use gateway models"):
-        registered.start(sampling_config=ScorerSamplingConfig(sample_rate=1.0))
     with pytest.raises(MlflowException, match="must be a builtin or decorator scorer"):
         scorers.mlflow.wrap("label_match").register()
-    with pytest.raises(ScorerSpecError, match="cannot be registered"):
-        scorers.mlflow.wrap(_local(), registrable=True)
-
-
-def _local() -> Any:
-    class Local(Half):
-        pass
-
-    return Local()
-
-
-def test_names_that_are_no_identifiers_can_be_registered() -> None:
-    made = scorers.mlflow.wrap("label_match", name="2 labels: don't", registrable=True)
-    given = made.run(inputs={}, outputs="a", expectations={"expected_response": "a"})
-    assert (given.name, given.value) == ("2 labels: don't", 1.0)
-    assert made.model_dump()["call_source"].startswith("from scorers.mlflow import rebuilt")
