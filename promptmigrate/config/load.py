@@ -121,7 +121,7 @@ def _config_error(error: ValidationError, lines: Lines, file: Path | None) -> Co
             if key == "gate.margin":
                 text += "; state how much worse than production would be acceptable, such as 0.02"
         case "too_long" if key == "targets":
-            text = "'targets' holds more than one model; migrate to one model at a time"
+            text = "'targets' holds more than eight models; compare fewer at a time"
         case "value_error":
             text = f"'{key}': {message.removeprefix(f'{key}: ')}" if key else message
         case _:

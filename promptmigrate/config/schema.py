@@ -148,6 +148,9 @@ class ScorerConfig(BaseModel):
     weight: Positive = 1.0
     judge: str | None = Field(None, description="provider/model of the judge, for scorers that ask one.")
     params: dict[str, Any] = Field(default_factory=dict, description="Parameters of the judge's calls.")
+    calibration: str | None = Field(
+        None, description="Card of how the judge agrees with people ('promptmigrate calibrate' writes it)."
+    )
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -163,6 +166,12 @@ class SearchConfig(_Section):
     may_change: tuple[Change, ...] = ("instructions", "demos", "format")
     max_prompt_tokens: Count = 2000
     seed: int = 0
+    prompts: tuple[str | PromptConfig, ...] = Field(
+        (), description="Further prompts to start from, written as 'prompt' is; they race like all others."
+    )
+    minimise: bool = Field(
+        True, description="Drop what buys nothing from the best prompt before the gate sees it."
+    )
 
 
 class BudgetConfig(_Section):
@@ -175,10 +184,25 @@ class BudgetConfig(_Section):
 
 
 class GuardrailsConfig(_Section):
-    """Ratios of candidate to production that must not be exceeded."""
+    """Limits besides quality that a candidate must not break."""
 
     cost_ratio: Positive | None = None
     p95_latency_ratio: Positive | None = None
+    scores: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict,
+        description="Scorer name -> how much worse than production it may be, besides the quality as a whole.",
+    )
+
+
+class SlicesConfig(_Section):
+    """Parts of the test rows that are looked at one by one."""
+
+    by: tuple[str, ...] = Field(
+        ("label", "length", "language"),
+        description="label, length, language, or a metadata key of the rows (such as tenant).",
+    )
+    block: bool = Field(False, description="A slice that is shown to be worse stops the promotion.")
+    min_rows: Count = Field(15, description="A slice with fewer test rows is not judged.")
 
 
 class GateConfig(_Section):
@@ -197,6 +221,16 @@ class GateConfig(_Section):
     max_missing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of test rows that may be missing through infrastructure errors."
     )
+    repeats: Annotated[int, Field(ge=1, le=10)] = Field(
+        1,
+        description="Times that each side answers each test row; averaged. From 2 on, production's "
+        "difference from itself is reported as the noise floor.",
+    )
+    slices: SlicesConfig = Field(default_factory=SlicesConfig)
+    judges: Literal["calibrated", "any"] = Field(
+        "calibrated",
+        description="Whether a judge without a calibration card may decide: calibrated (no) or any (yes).",
+    )
 
 
 class PublishConfig(_Section):
@@ -214,6 +248,19 @@ class PublishConfig(_Section):
             raise ValueError("must rise and end at 100, as in [1, 5, 25, 100]")
         if any(round(stage * 100) != stage * 100 for stage in value):
             raise ValueError("a stage is a percentage with at most two decimals")
+        return value
+
+
+class StorageConfig(_Section):
+    """One PostgreSQL database that workers on several hosts share."""
+
+    url_env: str = Field(description="Environment variable with the postgresql:// URL (it holds a password).")
+
+    @field_validator("url_env")
+    @classmethod
+    def _name_not_url(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
+            raise ValueError("must be the name of an environment variable, not the URL itself")
         return value
 
 
@@ -236,7 +283,9 @@ class Config(_Section):
         description="prompts:/name@alias or prompts:/name/version, or a mapping."
     )
     source: SourceConfig | None = Field(None, description="What production runs today.")
-    targets: Annotated[list[TargetConfig], Field(min_length=1, max_length=1)]
+    targets: Annotated[list[TargetConfig], Field(min_length=1, max_length=8)] = Field(
+        description="Models to migrate to; several are compared against the same production answers."
+    )
     endpoints: dict[str, EndpointConfig] = Field(default_factory=dict)
     prices: dict[str, PriceConfig] = Field(default_factory=dict, description="provider/model -> price.")
     data: DataConfig
@@ -248,6 +297,9 @@ class Config(_Section):
     budget: BudgetConfig = Field(default_factory=lambda: BudgetConfig(calls=4000))
     gate: GateConfig
     publish: PublishConfig = Field(default_factory=PublishConfig)
+    storage: StorageConfig | None = Field(
+        None, description="Where workers on several hosts meet; not needed on one host."
+    )
     mlflow: MLflowConfig = Field(default_factory=MLflowConfig)
 
     @field_validator("name")
@@ -260,7 +312,8 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _models(self) -> Config:
-        places = {"targets.0.model": self.targets[0].model, "search.reflection_model": self.reflection_model}
+        places = {f"targets.{index}.model": target.model for index, target in enumerate(self.targets)}
+        places["search.reflection_model"] = self.reflection_model
         if self.source:
             places["source.model"] = self.source.model
         for index, scorer in enumerate(self.scorers):
@@ -269,12 +322,25 @@ class Config(_Section):
         for place, model in places.items():
             if not re.fullmatch(r"[^/\s]+/\S+", model):
                 raise ValueError(f"{place}: {model!r} must be provider/model, such as openai/gpt-4.1-mini")
+        if len(self.targets) > 1:
+            runs = [self.source.model_dump()] if self.source else []
+            for index, target in enumerate(self.targets):
+                if target.model_dump() in runs:
+                    raise ValueError(
+                        f"targets.{index}.model: {target.model} with these params is there already, as source "
+                        "or as another target; leave it out"
+                    )
+                runs.append(target.model_dump())
         return self
 
     @property
     def target(self) -> TargetConfig:
-        """The model to move to."""
+        """The model to move to, where there is one (see :meth:`single`)."""
         return self.targets[0]
+
+    def single(self) -> tuple[Config, ...]:
+        """One experiment for each target, the same in all else."""
+        return tuple(self.model_copy(update={"targets": [target]}) for target in self.targets)
 
     @property
     def reflection_model(self) -> str:
@@ -286,9 +352,14 @@ class Config(_Section):
         """Every model that a run may call, each once."""
         judges = [scorer.judge for scorer in self.scorers if scorer.judge]
         source = [self.source.model] if self.source and self.gate.baseline != "recorded" else []
-        return tuple(dict.fromkeys([self.target.model, *source, self.reflection_model, *judges]))
+        targets = [target.model for target in self.targets]
+        return tuple(dict.fromkeys([*targets, *source, self.reflection_model, *judges]))
 
     @property
     def digest(self) -> str:
         """Digest of everything in the file that can change a result."""
-        return digest(self.model_dump(mode="json", exclude={"endpoints": {"__all__": {"max_concurrency"}}}))
+        return digest(
+            self.model_dump(
+                mode="json", exclude={"endpoints": {"__all__": {"max_concurrency"}}, "storage": True}
+            )
+        )

@@ -75,7 +75,7 @@ def run_gate(
     # Where the model stays, a changed prompt has to be better; recorded answers are production's own.
     same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
     superiority = same and (plan.rerun or config.source is not None)
-    guardrails = config.gate.guardrails.model_dump(exclude_none=True)
+    guardrails = config.gate.guardrails.model_dump(exclude_none=True, exclude={"scores"})
     verdict = decide(
         pair(rows, production, baseline, candidate, measured),
         margin=config.gate.margin,
