@@ -4,9 +4,9 @@ Its one predictor's ``signature.instructions`` are the editable segment; the fra
 which belongs to the predictor alone (a global adapter would blind the optimizers' own proposers); demos are
 turns before the last user turn. What an optimizer finds is exported to a plain Prompt.
 
-Answers come from a :class:`Measurer`, that is from ``Problem.evaluate``: what DSPy scores is the exported
-prompt with the project's own scorers, cache and budget, and no call is paid twice. Without a Measurer the
-program asks its LM.
+Answers come from a :class:`Source`, that is from ``Problem.evaluate``: what DSPy scores is the exported
+prompt with the project's own scorers, cache and budget, and no call is paid twice. Without one the program
+asks its LM.
 
 Importing this module imports DSPy.
 """
@@ -18,22 +18,25 @@ import os
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # DSPy fetches the same price map as LiteLLM
 
 import inspect
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 import pydantic
+from dspy.utils.callback import BaseCallback
 
 from promptmigrate import template
-from promptmigrate.errors import PromptMigrateError
 from promptmigrate.search.anatomy import Anatomy, Candidate, Demo
-from promptmigrate.search.failures import feedback
-from promptmigrate.search.table import Cell, OutOfCallsError, Table
+from promptmigrate.search.demos import usable
+from promptmigrate.search.failures import GOOD, feedback
+from promptmigrate.search.strategies._measurer import Measurer, MissingOutcomeError
+from promptmigrate.search.table import Cell
 from promptmigrate.types import Example, Prompt
 
 EMPTY = "(no instructions yet)"
 """Stands for empty instructions, which DSPy would replace by a text of its own."""
+UNSEEN = "(this answer was not measured)"
+"""Stands for an answer that is not there; no reflection model is shown a request that holds it."""
 ROW = "row_id"
 ANSWER = "model_answer"
 _TAKEN = frozenset(
@@ -41,55 +44,24 @@ _TAKEN = frozenset(
 )
 
 
-class MissingOutcomeError(PromptMigrateError):
-    """A row could not be evaluated; DSPy knows only exceptions for that."""
+class WholeSets(BaseCallback):  # type: ignore[misc]
+    """Measures the whole set before DSPy's Evaluate goes through it row by row.
 
+    So rows are evaluated together without threads of DSPy's, and the budget ends between two sets: the
+    prompts that were measured do not depend on which thread came first.
+    """
 
-class Measurer:
-    """Answers for DSPy's threads: rows asked for at the same time are evaluated together."""
+    def __init__(self, measurer: Measurer, rows: Mapping[str, Example]) -> None:
+        self._measurer, self._rows = measurer, rows
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._waiting: dict[tuple[str, str], tuple[Candidate, Example]] = {}
-        self._queue = threading.Lock()
-        self._work = threading.Lock()
-        self.failure: PromptMigrateError | None = None
-        """The first error that ends the search; from then on nothing is evaluated."""
-
-    def __deepcopy__(self, memo: object) -> Measurer:
-        return self  # optimizers copy programs; the table is one
-
-    def cell(self, candidate: Candidate, example: Example) -> Cell:
-        """The measured cell.
-
-        Raises:
-            MissingOutcomeError: the call failed, or was not made because the search has to end.
-        """
-        with self._queue:
-            self._waiting[candidate.key, example.id] = (candidate, example)
-        with self._work:
-            if self._table.cell(candidate, example) is None:
-                self._evaluate()
-            found = self._table.cell(candidate, example)
-        if found is None or found.quality is None:
-            raise MissingOutcomeError(f"row {example.id} has no score")
-        return found
-
-    def _evaluate(self) -> None:
-        with self._queue:
-            waiting, self._waiting = self._waiting, {}
-        groups: dict[str, list[tuple[Candidate, Example]]] = {}
-        for (key, _), pair in sorted(waiting.items()):
-            groups.setdefault(key, []).append(pair)
-        for pairs in groups.values():
-            if self.failure is not None:
-                return
-            try:
-                self._table.measure([pairs[0][0]], [example for _, example in pairs])
-            except PromptMigrateError as error:
-                if not isinstance(error, OutOfCallsError):
-                    self.failure = error
-                return
+    def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:  # noqa: ARG002
+        """Called by DSPy."""
+        program = inputs["program"]
+        if isinstance(program, TemplateProgram):
+            candidate = program.candidate()
+            if self._measurer.admit(candidate):
+                devset = inputs.get("devset") or instance.devset
+                self._measurer.measure(candidate, [self._rows[item[ROW]] for item in devset])
 
 
 class TemplateAdapter(dspy.Adapter):  # type: ignore[misc]
@@ -134,6 +106,7 @@ class TemplatePredict(dspy.Predict):  # type: ignore[misc]
         self.names = field_names(anatomy.prompt.variables)
         fields: dict[str, Any] = {name: (str, dspy.InputField()) for name in self.names.values()}
         fields[ANSWER] = (str, dspy.OutputField())
+        self.default = dspy.Signature(fields).instructions
         super().__init__(dspy.Signature(fields, anatomy.instructions.strip() or EMPTY), **config)
         self.adapter = TemplateAdapter(anatomy, self.names)
 
@@ -144,47 +117,99 @@ class TemplatePredict(dspy.Predict):  # type: ignore[misc]
 
 
 class TemplateProgram(dspy.Module):  # type: ignore[misc]
-    """A prompt as a DSPy program.
+    """A prompt as a DSPy program: one predictor that fills the prompt and gives the model's answer."""
 
-    Args:
-        candidate: The prompt to start from.
-        measurer: Where answers come from; None: from the LM.
-        rows: Rows by id, for the measurer.
-    """
-
-    def __init__(
-        self,
-        candidate: Candidate,
-        *,
-        measurer: Measurer | None = None,
-        rows: Mapping[str, Example] | None = None,
-    ) -> None:
+    def __init__(self, candidate: Candidate, source: Source | None = None) -> None:
         super().__init__()
         self.predict = TemplatePredict(candidate.anatomy)
         self._start = _Kept(candidate)
-        self._measurer = measurer
-        self._rows = _Kept(dict(rows or {}))
+        self._source = source
 
-    def forward(self, row_id: str = "", **inputs: Any) -> Any:
-        """The prediction; with a measurer it also carries the row's ``cell``.
-
-        Raises:
-            MissingOutcomeError: the row could not be evaluated.
-        """
-        if self._measurer is None:
+    def forward(self, **inputs: Any) -> Any:
+        """The prediction."""
+        if self._source is None:
             return self.predict(**inputs)
-        cell = self._measurer.cell(self.candidate(), self._rows.value[row_id])
-        trace = dspy.settings.trace
-        if trace is not None:
-            trace.append((self.predict, dict(inputs), dspy.Prediction(**{ANSWER: cell.text})))
-        return dspy.Prediction(**{ANSWER: cell.text, "cell": cell})
+        return self._source.answer(self, **inputs)
 
     def candidate(self) -> Candidate:
         """What the program is now, as a candidate of the search."""
         start: Candidate = self._start.value
-        instructions = plain(self.predict.signature.instructions, start.anatomy)
+        said = self.predict.signature.instructions
+        # DSPy writes instructions of its own where it is given none: such a proposal proposes nothing.
+        said = start.instructions if said == self.predict.default else plain(said, start.anatomy)
         demos = self.predict.adapter.demos([dict(d) for d in self.predict.demos])
-        return start.but(instructions=instructions, demos=demos or start.demos)
+        return start.but(instructions=said, demos=demos or start.demos, origin="")
+
+
+class Source:
+    """Where a program's answers come from: the measurer, by row id.
+
+    Args:
+        measurer: Evaluates.
+        rows: All rows that may be asked for, by id.
+        strict: Whether a row without an outcome raises (for optimizers that can leave it out) instead of
+            giving a prediction that :func:`score_with` scores neutrally.
+    """
+
+    def __init__(self, measurer: Measurer, rows: Mapping[str, Example], *, strict: bool = False) -> None:
+        self._measurer, self._rows, self._strict = measurer, rows, strict
+
+    def __deepcopy__(self, memo: object) -> Source:
+        return self
+
+    def answer(self, program: TemplateProgram, row_id: str, **inputs: Any) -> Any:
+        """The measured answer as a prediction with the row's ``cell``.
+
+        Raises:
+            MissingOutcomeError: the row could not be evaluated, and the source is strict.
+            Stop: see :class:`Measurer`.
+        """
+        candidate = program.candidate()
+        if not self._measurer.admit(candidate):
+            return dspy.Prediction(**{ANSWER: UNSEEN, "cell": None, "refused": True})
+        cell = self._measurer.cell(_sampled(candidate, program.predict.lm), self._rows[row_id])
+        if cell is None:
+            if self._strict:
+                raise MissingOutcomeError(f"row {row_id} has no score")
+            return dspy.Prediction(**{ANSWER: UNSEEN, "cell": None, "refused": False})
+        trace = dspy.settings.trace
+        if trace is not None:
+            shown = {ROW: row_id, **inputs}
+            trace.append((program.predict, shown, dspy.Prediction(**{ANSWER: cell.text})))
+        return dspy.Prediction(**{ANSWER: cell.text, "cell": cell, "refused": False})
+
+
+class Sampling:
+    """Stands where an optimizer wants an LM to draw several answers from: a copy is another way to sample.
+
+    A (Variant, row) is evaluated once, so other samples are Variants of the same prompt at temperatures
+    of their own: 1.0 for the first copy with a rollout, then 0.9, 0.8 ... The program never asks it.
+
+    Args:
+        before: Called when a round of copies is asked for.
+        hot: Whether temperatures may be set; if not, all samples are the one answer.
+    """
+
+    def __init__(self, before: Callable[[], None], *, hot: bool, rollout: int = 0) -> None:
+        self._before, self._hot = before, hot
+        self.kwargs: dict[str, Any] = {}
+        self.temperature = max(0.1, 1.0 - 0.1 * (rollout - 1)) if hot and rollout else None
+
+    def __deepcopy__(self, memo: object) -> Sampling:
+        return self
+
+    def copy(self, *, rollout_id: int = 0, **_settings: Any) -> Sampling:
+        """As ``dspy.LM.copy``."""
+        if rollout_id == 0:
+            self._before()
+        return Sampling(self._before, hot=self._hot, rollout=rollout_id)
+
+
+def _sampled(candidate: Candidate, lm: Any) -> Candidate:
+    if not isinstance(lm, Sampling) or lm.temperature is None:
+        return candidate
+    params = candidate.base.params if candidate.params is None else candidate.params
+    return candidate.but(params={**params, "temperature": lm.temperature})
 
 
 class _Kept:
@@ -198,12 +223,15 @@ class _Kept:
 
 
 def plain(instructions: str, anatomy: Anatomy) -> str:
-    """Instructions as the prompt has them: DSPy cleans indentation, and cannot hold an empty text."""
+    """Instructions as the prompt has them: DSPy cleans indentation, and cannot hold an empty text.
+
+    A proposal that gives back the frame as well is taken without it.
+    """
     if instructions == EMPTY:
         return ""
     if instructions == inspect.cleandoc(anatomy.instructions.strip() or EMPTY):
         return anatomy.instructions
-    return instructions
+    return anatomy.strip_frame(instructions) or instructions
 
 
 def field_names(variables: Sequence[str]) -> dict[str, str]:
@@ -220,25 +248,47 @@ def field_names(variables: Sequence[str]) -> dict[str, str]:
 
 
 def as_examples(rows: Sequence[Example], names: Mapping[str, str]) -> list[Any]:
-    """Rows as ``dspy.Example``, with their ids."""
+    """Rows as ``dspy.Example``, with their ids, and with the good answer where one is known."""
+    answers = {example.id: demo.answer for example, demo in usable(rows)}
     made = []
     for row in rows:
         values = {field: template.as_text(row.inputs[name]) for name, field in names.items()}
-        made.append(dspy.Example(**{ROW: row.id, **values}).with_inputs(ROW, *values))
+        known = {ANSWER: answers[row.id]} if row.id in answers else {}
+        made.append(dspy.Example(**{ROW: row.id, **values, **known}).with_inputs(ROW, *values))
     return made
 
 
-def metric(rows: Mapping[str, Example]) -> Any:
+def score_with(neutral: float) -> Any:
+    """A metric: quality; 0 for a refused prompt; ``neutral`` where the outcome is missing.
+
+    Where a trace is asked for (bootstrapping), whether the answer is good enough to be a demo.
+    """
+
+    def score(gold: Any, pred: Any, trace: Any = None) -> float | bool:
+        del gold
+        cell: Cell | None = pred["cell"]
+        if trace is not None:
+            return cell is not None and (cell.quality or 0.0) >= GOOD
+        if cell is None:
+            return 0.0 if pred["refused"] else neutral
+        return cell.quality or 0.0
+
+    return score
+
+
+def metric(rows: Mapping[str, Example], neutral: float = 0.0) -> Any:
     """A metric with feedback in words, as GEPA wants it: score and what the scorers said."""
+    number = score_with(neutral)
 
     def score(gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> Any:
         del trace, pred_name, pred_trace
-        cell: Cell = pred["cell"]
-        row = rows[gold[ROW]]
-        if cell.quality is not None and cell.quality >= 1.0:
+        cell: Cell | None = pred["cell"]
+        if cell is None:
+            said = UNSEEN
+        elif cell.quality is not None and cell.quality >= GOOD:
             said = "This answer is right."
         else:
-            said = f"Expected answer: {template.as_text(row.expected)}. {feedback(cell, '')}"
-        return dspy.Prediction(score=cell.quality or 0.0, feedback=said)
+            said = f"Expected answer: {template.as_text(rows[gold[ROW]].expected)}. {feedback(cell, '')}"
+        return dspy.Prediction(score=number(gold, pred), feedback=said)
 
     return score

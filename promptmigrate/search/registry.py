@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
 
 from promptmigrate.errors import UsageError
 from promptmigrate.search.base import Strategy
@@ -14,8 +12,18 @@ from promptmigrate.search.base import Strategy
 GROUP = "promptmigrate.strategies"
 """Entry point group: each entry names a class or function that gives a Strategy without arguments."""
 _BUILT_IN = {
-    "gepa": "promptmigrate.search.strategies.gepa:Gepa",
-    "reflective": "promptmigrate.search.strategies.reflective:Reflective",
+    name: f"promptmigrate.search.strategies.{path}"
+    for name, path in {
+        "copro": "copro:Copro",
+        "fewshot": "fewshot:FewShot",
+        "fewshot-optuna": "fewshot_optuna:FewShotOptuna",
+        "gepa": "gepa:Gepa",
+        "metaprompt": "metaprompt:Metaprompt",
+        "mipro": "mipro:Mipro",
+        "random": "random:Random",
+        "reflective": "reflective:Reflective",
+        "simba": "simba:Simba",
+    }.items()
 }
 
 
@@ -25,27 +33,35 @@ def names() -> tuple[str, ...]:
 
 
 def strategy(name: str) -> Strategy:
-    """The strategy called ``name``.
+    """The strategy called ``name``; a built-in one before a plug-in of the same name.
 
     Raises:
-        UsageError: there is none (naming the nearest), or the package that offers it cannot be loaded.
+        UsageError: there is none (naming the nearest), or the package that offers it is broken (naming it).
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
-        return _made(getattr(import_module(module), attribute), name)
+        made: Strategy = getattr(import_module(module), attribute)()
+        return made
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            try:
-                return _made(entry.load(), name)
-            except (ImportError, AttributeError) as error:
-                raise UsageError(f"strategy {name!r} ({entry.value}) cannot be loaded: {error}") from error
+            return _plugged_in(entry)
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UsageError(f"there is no search strategy {name!r}; {hint}Known are {', '.join(names())}")
 
 
-def _made(factory: Callable[[], Any], name: str) -> Strategy:
-    made = factory()
+def _plugged_in(entry: EntryPoint) -> Strategy:
+    source = f"{entry.dist.name} ({entry.value})" if entry.dist else entry.value
+    try:
+        made = entry.load()()
+    except Exception as error:
+        raise UsageError(
+            f"strategy {entry.name!r} of {source} cannot be loaded: {type(error).__name__}: {error}; "
+            "update or uninstall that package"
+        ) from error
     if not isinstance(made, Strategy):
-        raise UsageError(f"strategy {name!r} has no name and search(problem); it cannot be used")
+        raise UsageError(
+            f"strategy {entry.name!r} of {source} has no name and search(problem), so it cannot be used; "
+            "its entry point has to give a class or function that makes a Strategy"
+        )
     return made

@@ -1,0 +1,143 @@
+"""The contract finds strategies that break it."""
+
+import random
+import sys
+
+import pytest
+
+from promptmigrate.errors import BudgetExceeded
+from promptmigrate.search import Problem, SearchResult, strategy
+from promptmigrate.search.testing import Shop, StrategyContract
+from promptmigrate.types import Prompt, Request, Variant
+
+
+def result(best, calls, *, quality=None, rows=0):
+    return SearchResult(
+        best=best, quality=quality, baseline=None, front=(), generations=(), stopped="done", code="exhausted",
+        calls=calls, rows=rows,
+    )  # fmt: skip
+
+
+class Sloppy:
+    """Measures the original on validation rows, whatever that costs."""
+
+    name = "sloppy"
+    deterministic = True
+
+    def search(self, problem: Problem) -> SearchResult:
+        rows = self.rows(problem)
+        answers = problem.evaluate([problem.original], rows)
+        found = [self.seen(answers.quality(problem.original, row)) for row in rows]
+        found = [q for q in found if q is not None]
+        quality = sum(found) / len(found) if found else None
+        return result(self.best(problem), self.calls(problem), quality=quality, rows=len(found))
+
+    def rows(self, problem):
+        return problem.validation
+
+    def seen(self, quality):
+        return quality
+
+    def best(self, problem):
+        return problem.original
+
+    def calls(self, problem):
+        return len(problem.validation) * problem.calls_per_row
+
+
+class CountsErrorsAsZero(Sloppy):
+    def seen(self, quality):
+        return quality or 0.0
+
+
+class LosesPlaceholders(Sloppy):
+    def best(self, problem):
+        return Variant(prompt=Prompt.of("Answer."), model=problem.original.model)
+
+
+class InventsABest(Sloppy):
+    def best(self, problem):
+        first = problem.original.prompt.messages[-1].content
+        return Variant(prompt=Prompt.of(f"{first}!"), model=problem.original.model)
+
+
+class ShowsValidation(Sloppy):
+    def calls(self, problem):
+        row = problem.validation[0]
+        problem.reflect(Request(model="x", messages=problem.original.prompt.render(row.inputs)))
+        return super().calls(problem) + 1
+
+
+class CountsTooLittle(Sloppy):
+    def calls(self, problem):
+        return 0
+
+
+class Seeds(Sloppy):
+    def best(self, problem):
+        random.seed(4)
+        return problem.original
+
+
+class Prints(Sloppy):
+    def best(self, problem):
+        sys.stdout.write("hello")
+        return problem.original
+
+
+class IsMoody(Sloppy):
+    turns = 0
+
+    def best(self, problem):
+        IsMoody.turns += 1
+        params = {"temperature": IsMoody.turns % 2}
+        best = Variant(prompt=problem.original.prompt, model=problem.original.model, params=params)
+        problem.evaluate([best], problem.validation)
+        return best
+
+    def calls(self, problem):
+        return 2 * super().calls(problem)
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (Sloppy, "test_never_more_calls_than_planned"),
+        (CountsTooLittle, "test_never_more_calls_than_planned"),
+        (CountsErrorsAsZero, "test_infrastructure_errors_are_not_scores"),
+        (LosesPlaceholders, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (InventsABest, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (ShowsValidation, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (Seeds, "test_shows_nothing_and_does_not_seed_what_is_global"),
+        (Prints, "test_shows_nothing_and_does_not_seed_what_is_global"),
+        (IsMoody, "test_the_same_problem_gives_the_same_result"),
+        (IsMoody, "test_changes_only_what_it_may"),
+    ],
+)
+def test_finds_what_is_broken(broken, test):
+    contract = type("Contract", (StrategyContract,), {"strategy": broken})()
+    with pytest.raises(AssertionError):
+        getattr(contract, test)()
+
+
+def test_an_exceeded_budget_must_not_escape():
+    contract = type("Contract", (StrategyContract,), {"strategy": Sloppy})()
+    with pytest.raises(BudgetExceeded):
+        contract.test_an_exceeded_budget_gives_the_best_so_far()
+
+
+def test_what_is_not_a_strategy_is_said():
+    with pytest.raises(AssertionError, match="a name and search"):
+        type("Contract", (StrategyContract,), {"strategy": object()})().made()
+
+
+def test_an_object_or_a_name_will_do():
+    for given in (Sloppy(), Sloppy, "random"):
+        contract = type("Contract", (StrategyContract,), {"strategy": given})()
+        contract.test_leaves_a_perfect_original_alone()
+
+
+def test_the_shop_can_be_improved():
+    shop = Shop()
+    best = strategy("random").search(shop.problem(200)).best
+    assert shop.true_quality(best) > shop.true_quality(shop.original) + 0.2
