@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: demo test check unit setup browser bench lock clean
+.PHONY: demo test check unit setup browser postgres bench lock clean
 
 setup: $(STAMP)
 
@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/promptmigrate demo
 
-test: $(STAMP) browser check unit
+test: $(STAMP) browser postgres check unit
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -36,6 +36,10 @@ unit: $(STAMP)
 # The report is looked at in a real browser.
 browser:
 	@sh tests/install_browser.sh
+
+# Workers on several hosts meet in a real database.
+postgres:
+	@sh tests/install_postgres.sh
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/evaluate.py

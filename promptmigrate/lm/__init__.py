@@ -1,8 +1,8 @@
 """The only door to models: every call of every part goes through it.
 
 :class:`Door` asks, caches, counts and limits; :class:`Spend` is what was paid so far; :class:`Price` what a
-model costs. Transports are in :mod:`promptmigrate.lm.transports`, DSPy's way in is
-:mod:`promptmigrate.lm.engine`.
+model costs; :class:`Board` tells workers of other hosts of a run. Transports are in
+:mod:`promptmigrate.lm.transports`, DSPy's way in is :mod:`promptmigrate.lm.engine`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptmigrate.lm.board import Board
     from promptmigrate.lm.door import Door
     from promptmigrate.lm.prices import Price
     from promptmigrate.lm.spend import Spend
 
-__all__ = ["Door", "Price", "Spend"]
+__all__ = ["Board", "Door", "Price", "Spend"]
 
-_HOMES = {"Door": "door", "Price": "prices", "Spend": "spend"}
+_HOMES = {"Board": "board", "Door": "door", "Price": "prices", "Spend": "spend"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sqlite3
-from pathlib import Path
 from typing import Any
 
-from promptmigrate.lm.sqlite import Group, connect, unusable
+from promptmigrate.lm.sqlite import Sqlite
+from promptmigrate.lm.store import Batch, Session
 from promptmigrate.types import Reply
 
-_SCHEMA = "CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
 _FIELDS = (
     "kind", "text", "model", "finish_reason", "input_tokens", "output_tokens", "cost_usd", "latency_s",
     "status", "error",
@@ -37,15 +34,14 @@ def load_reply(text: str) -> Reply:
 
 
 class Cache:
-    """Replies by request key, in a SQLite file that several processes may share.
+    """Replies by request key, in a SQLite file; for one process that does not wait for others.
 
-    Holds hashes of requests, never their text.
+    Holds hashes of requests, never their text. What other processes store meanwhile is found, too.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = connect(path, _SCHEMA, 1, "the call cache")
-        self._group = Group(self._connection, "the call cache", path)
+    def __init__(self, database: Sqlite) -> None:
+        self._database = database
+        self._batch: Batch[tuple[bytes, str]] = Batch(database, _keep)
 
     def get(self, key: bytes) -> Reply | None:
         """The stored reply.
@@ -53,11 +49,11 @@ class Cache:
         Raises:
             StorageError: the file cannot be read.
         """
+        rows = self._database.read("SELECT reply FROM replies WHERE key = ?", (key,))
         try:
-            row = self._connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-            return None if row is None else load_reply(row[0])
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise unusable("the call cache", self._path, error) from error
+            return load_reply(rows[0][0]) if rows else None
+        except (ValueError, TypeError) as error:
+            raise self._database.unusable(error) from error
 
     async def put(self, key: bytes, reply: Reply) -> None:
         """Store ``reply``; it is on disk when this returns.
@@ -65,20 +61,18 @@ class Cache:
         Raises:
             StorageError: the file cannot be written.
         """
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        row = (key, dump_reply(reply))
-        self._group.add(
-            lambda: self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", row), future
-        )
-        await future
+        await self._batch.ask((key, dump_reply(reply)))
 
     def close(self) -> None:
-        """Commit what is pending and close the file.
+        """Store what is pending; the database stays open.
 
         Raises:
             StorageError: it could not be written.
         """
-        try:
-            self._group.finish()
-        finally:
-            self._connection.close()
+        self._batch.finish()
+
+
+def _keep(session: Session, replies: list[tuple[bytes, str]]) -> list[None]:
+    for row in replies:
+        session.write("INSERT INTO replies VALUES (?, ?) ON CONFLICT DO NOTHING", row)
+    return [None] * len(replies)

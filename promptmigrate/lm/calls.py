@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.cache import Cache
+from promptmigrate.lm.claims import SharedCache
 from promptmigrate.lm.keys import request_key
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.limits import backoff_s
@@ -34,7 +35,7 @@ class Caller:
         *,
         routes: Routes,
         prices: Prices,
-        cache: Cache | None,
+        cache: Cache | SharedCache | None,
         ledger: Ledger,
         recorder: Recorder | None,
         total_timeout_s: float,
@@ -58,13 +59,15 @@ class Caller:
             if shared is not None:
                 self._ledger.cached += shared.answered
                 return replace(shared, cached=shared.answered, attempts=0)
-        hit = self._cache.get(key)
-        if hit is not None:
+        if isinstance(self._cache, Cache) and (hit := self._cache.get(key)) is not None:
             return self._free(key, self._priced(route, hit))
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         reply: Reply | None = None
         try:
-            reply = await self._ask_upstream(route, request, key)
+            if isinstance(self._cache, SharedCache):
+                reply = await self._ask_together(self._cache, route, request, key)
+            else:
+                reply = await self._ask_upstream(route, request, key)
             return reply
         except Exception as error:
             flight.set_exception(error)
@@ -99,13 +102,43 @@ class Caller:
 
     async def _ask_upstream(self, route: Route, request: Request, key: bytes) -> Reply:
         reply = await self._attempts(route, request)
-        if self._cache is not None and reply.answered:
+        if isinstance(self._cache, Cache) and reply.answered:
             await self._cache.put(key, reply)
         if self._recorder is not None:
             self._recorder.add(key, reply)
         return reply
 
-    async def _attempts(self, route: Route, request: Request) -> Reply:
+    async def _ask_together(self, cache: SharedCache, route: Route, request: Request, key: bytes) -> Reply:
+        """Ask, unless another worker has asked or is asking."""
+        assert route.outlet is not None
+        limiter = route.outlet.limiter
+        while True:
+            found: Reply | bool | None = await cache.find(key)
+            if found is None:
+                # Claimed only with a place at hand: what waits in our own queue is left to the others.
+                epoch = await limiter.acquire()
+                try:
+                    found = await cache.claim(key)
+                except BaseException:
+                    limiter.release()
+                    cache.release(key)  # it may have been given just as we were cancelled
+                    raise
+                if found is True:
+                    break
+                limiter.release()
+            if isinstance(found, Reply):
+                return self._free(key, self._priced(route, found))
+        try:
+            reply = await cache.keep(key, await self._attempts(route, request, epoch))
+        except BaseException:
+            cache.release(key)
+            raise
+        if self._recorder is not None:
+            self._recorder.add(key, reply)
+        return reply
+
+    async def _attempts(self, route: Route, request: Request, place: int | None = None) -> Reply:
+        """Ask until there is a reply; ``place`` is the place of the first attempt, if it has one already."""
         outlet = route.outlet
         assert outlet is not None
         loop = asyncio.get_running_loop()
@@ -116,7 +149,7 @@ class Caller:
         while True:
             attempt += 1
             if error is None:
-                epoch = await outlet.limiter.acquire()
+                epoch = await outlet.limiter.acquire() if place is None else place
                 # Waiting for the first place is our own queue, not the provider's time.
                 deadline = loop.time() + self._time_left()
             else:

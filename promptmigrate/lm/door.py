@@ -11,7 +11,6 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptmigrate.errors import PromptMigrateError
-from promptmigrate.lm.cache import Cache
 from promptmigrate.lm.calls import Caller
 from promptmigrate.lm.endpoints import resolve
 from promptmigrate.lm.ledger import Ledger
@@ -20,12 +19,15 @@ from promptmigrate.lm.prices import Price, Prices
 from promptmigrate.lm.record import Recorder, Recording
 from promptmigrate.lm.routes import Routes
 from promptmigrate.lm.spend import Spend
+from promptmigrate.lm.stores import open_alone, open_shared, open_storage
 from promptmigrate.types import Reply, Request
 
 if TYPE_CHECKING:
     from typing import Self
 
     from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
+    from promptmigrate.lm.cache import Cache
+    from promptmigrate.lm.claims import SharedCache
 
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -61,8 +63,15 @@ class Door:
         replay: Path | None = None,
         total_timeout_s: float = 300,
         max_attempts: int = 4,
+        storage: str | None = None,
+        run: str = "",
+        shared: bool = False,
     ) -> Door:
-        """Open a Door. Nothing is sent and no thread is started.
+        """Open a Door. Nothing is sent.
+
+        Several workers may do the same run together, each with a Door of its own: of each request one worker
+        asks and the others get its reply, the budget holds over all of them, and what a dead one was asking
+        is asked by another. They have files in common (``shared``) or a database (``storage``).
 
         Args:
             endpoints: by provider, the first part of ``provider/model``.
@@ -75,17 +84,24 @@ class Door:
             replay: a recording that answers instead of any endpoint; no connection is made.
             total_timeout_s: seconds that one call may take with all its retries, from when it is first sent.
             max_attempts: requests that one call may send.
+            storage: URL of a PostgreSQL database (``postgresql://...``) in place of ``cache`` and
+                ``ledger``, for workers on any host.
+            run: what the workers do together: the budget is its, and a call that failed is not asked again
+                until it is started anew.
+            shared: whether other workers of this host use ``cache`` and ``ledger`` at the same time.
 
         Raises:
-            StorageError: a file cannot be used.
+            UsageError: ``shared`` without files.
+            StorageError: a file or the database cannot be used.
         """
         with ExitStack() as stack:
-            answers = None
-            if cache is not None:
-                answers = Cache(cache)
-                stack.callback(answers.close)
-            account = Ledger(ledger, budget)
-            stack.callback(account.close)
+            answers: Cache | SharedCache | None
+            if storage is not None:
+                answers, account = open_storage(stack, storage, budget, run)
+            elif shared:
+                answers, account = open_shared(stack, cache, ledger, budget, run)
+            else:
+                answers, account = open_alone(stack, cache, ledger, budget)
             recording = Recording(replay) if replay is not None else None
             recorder = None
             if record is not None:
@@ -160,6 +176,15 @@ class Door:
     @property
     def spend(self) -> Spend:
         """What was spent so far."""
+        return self._ledger.spend
+
+    def account(self) -> Spend:
+        """What was spent, with what other workers have spent up to now.
+
+        Raises:
+            StorageError: the ledger cannot be read.
+        """
+        self.run(self._ledger.refresh())
         return self._ledger.spend
 
     def close(self) -> None:

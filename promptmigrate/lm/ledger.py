@@ -3,120 +3,112 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
-from collections import deque
+import secrets
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, get_args
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
-from promptmigrate.errors import BudgetExceeded, StorageError
+from promptmigrate.errors import BudgetExceeded
+from promptmigrate.lm.budget import NANO, Totals, Worst, excess
+from promptmigrate.lm.clock import Clock
 from promptmigrate.lm.spend import Spend
-from promptmigrate.lm.sqlite import LATER, Group, connect
+from promptmigrate.lm.store import LATER, Batch, Database, Session
 from promptmigrate.types import Purpose
 
 if TYPE_CHECKING:
     from promptmigrate.config import BudgetConfig
 
-_SCHEMA = """
-CREATE TABLE requests (
-  id INTEGER PRIMARY KEY, purpose TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
-  tokens INTEGER NOT NULL, nanousd INTEGER);
-CREATE TABLE totals (
-  purpose TEXT PRIMARY KEY, sent INTEGER NOT NULL, tokens INTEGER NOT NULL, held_tokens INTEGER NOT NULL,
-  nanousd INTEGER NOT NULL, held_nanousd INTEGER NOT NULL, unpriced INTEGER NOT NULL);
-CREATE TABLE lifetimes (id INTEGER PRIMARY KEY, seconds REAL NOT NULL)
-"""
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-_NANO = 1_000_000_000
-_CLOCK_EVERY_S = 1.0
+_RETRY_S = 0.1
+"""How soon it is looked again whether another worker has settled."""
+_NUMBER_BITS = 24
+_Operation: TypeAlias = Callable[[Session], object]
 
 
-class _Reservation(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A reservation that is asked for, waited for or held."""
+
+    number: int
     purpose: Purpose
-    tokens: int
-    nanousd: int | None
-
-
-class _Excess(NamedTuple):
-    message: str
-    final: bool
-    """Whether waiting for requests under way cannot help."""
-
-
-_Closing: TypeAlias = Callable[[_Reservation], None]
-
-
-@dataclass(slots=True)
-class _Totals:
-    """One row of ``totals``."""
-
-    sent: int = 0
-    tokens: int = 0
-    held_tokens: int = 0
-    nanousd: int = 0
-    held_nanousd: int = 0
-    unpriced: int = 0
+    model: str
+    worst: Worst
+    future: asyncio.Future[int]
 
 
 class Ledger:
-    """The account of one run: a SQLite file (or memory), so that a budget holds over crashes and processes.
+    """The account of one run, in a database, so that a budget holds over crashes and processes.
 
     A request is counted before it is sent. What a dead process had reserved stays counted: it may have been
-    sent. Amounts are exact integers (nano-dollars).
+    sent.
+
+    Args:
+        database: used on the event loop.
+        budget: what may be spent.
+        run: whose account it is, where the database holds several.
+        worker: this process; requests under way are told apart by it.
+        others: the workers that are alive beside this one; None: there are none.
+
+    Raises:
+        StorageError: the database cannot be used.
     """
 
-    def __init__(self, path: Path | None, budget: BudgetConfig | None) -> None:
-        self._path, self._budget = path, budget
-        self._connection = connect(path, _SCHEMA, 1, "the ledger")
-        self._group = Group(self._connection, "the ledger", path)
-        self._group.around(self._load, self._store)
-        self._open: dict[int, _Reservation] = {}
-        self._waiting: deque[tuple[_Reservation, str, asyncio.Future[object]]] = deque()
-        self._totals: dict[Purpose, _Totals] = {}
+    def __init__(
+        self,
+        database: Database,
+        budget: BudgetConfig | None,
+        *,
+        run: str = "",
+        worker: int | None = None,
+        others: Callable[[Session], set[int]] | None = None,
+    ) -> None:
+        self._database, self._budget = database, budget
+        self._run = run
+        self._worker = secrets.randbits(38) if worker is None else worker
+        self._others = others
+        self._batch: Batch[_Operation] = Batch(
+            database, self._work, mode="once", after=self._after, orphan=self._orphan
+        )
+        self._numbers = count(self._worker << _NUMBER_BITS)
+        self._open: dict[int, _Wanted] = {}
+        self._waiting: dict[int, _Wanted] = {}
+        self._totals: dict[Purpose, Totals] = {}
+        self._changed: set[Purpose] = set()
+        self._elsewhere: Worst | None = None
         self._freed = False
+        self._timer: asyncio.TimerHandle | None = None
         self.cached = 0
-        self._born = self._clocked = time.monotonic()
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._load()
-            before = self._connection.execute("SELECT TOTAL(seconds) FROM lifetimes").fetchone()[0]
-            self._before_s = float(before)
-            self._life = self._connection.execute("INSERT INTO lifetimes (seconds) VALUES (0)").lastrowid
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise StorageError(
-                f"the ledger {path} cannot be used: {error}; remove it to start anew"
-            ) from error
+        self._clock = Clock(database.clock, self._worker, run)
+        database.run(self._begin)
 
     # --- on the event loop -------------------------------------------------------------------------------
 
     async def reserve(self, purpose: Purpose, model: str, *, tokens: int, usd: float | None) -> int:
         """Count one request that is about to be sent, at its worst case; the number to settle it with.
 
-        Where it fits only once requests under way are settled below their worst case, it waits for them.
+        Where it fits only once requests under way are settled below their worst case, it waits for them, be
+        they this worker's or another's that is alive.
 
         Raises:
             BudgetExceeded: it would go over a budget; nothing was counted.
             StorageError: the ledger cannot be written.
         """
-        nanousd = None if usd is None else round(usd * _NANO)
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        wanted = _Reservation(purpose, tokens, nanousd)
-        self._group.add(partial(self._try, wanted, model, future), future)
+        worst = Worst(tokens, None if usd is None else round(usd * NANO))
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        wanted = _Wanted(next(self._numbers), purpose, model, worst, future)
+        self._batch.add(partial(self._try, wanted), future)
         try:
-            number = await future
+            return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                given = future.result()
-                assert isinstance(given, int)
-                self.release(given)
+                self.release(future.result())
             raise
-        assert isinstance(number, int)
-        return number
+
+    async def refresh(self) -> None:
+        """Read what other workers have spent since."""
+        await self._batch.ask(lambda _: True)
 
     def limit(self, budget: BudgetConfig | None) -> None:
         """Hold to ``budget`` from now on; what was spent before counts."""
@@ -124,16 +116,16 @@ class Ledger:
 
     def settle(self, number: int, *, tokens: int, usd: float | None) -> None:
         """The request was answered (or refused, with 0 tokens and 0 USD) at this real cost."""
-        nanousd = None if usd is None else round(usd * _NANO)
-        self._close(number, lambda held: self._settle(number, held, tokens, nanousd))
+        nanousd = None if usd is None else round(usd * NANO)
+        self._batch.add(partial(self._settle, self._open[number], tokens, nanousd))
 
     def release(self, number: int) -> None:
         """The request was not sent after all."""
-        self._close(number, lambda held: self._release(number, held))
+        self._batch.add(partial(self._release, self._open[number]))
 
     def lose(self, number: int) -> None:
         """The request was sent and no answer came; the provider may charge, so its worst case stays."""
-        self._close(number, lambda _: self._state(number, "lost"))
+        self._batch.add(partial(self._lose, self._open[number]))
 
     def remaining_s(self) -> float | None:
         """Seconds that ``budget.minutes`` leaves; None without one."""
@@ -141,164 +133,171 @@ class Ledger:
             return None
         return self._budget.minutes * 60 - self.seconds
 
+    def _orphan(self, _: _Operation, result: object) -> None:
+        if isinstance(result, int):  # a reservation that came when whoever asked had gone
+            self.release(result)
+
+    def _after(self) -> None:
+        if not self._waiting:
+            return
+        if self._freed:
+            asyncio.get_running_loop().call_soon(self._retry)
+        elif self._others is not None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_RETRY_S, self._retry)
+        self._freed = False
+
+    def _retry(self) -> None:
+        self._timer = None
+        for number in list(self._waiting):
+            wanted = self._waiting.pop(number)
+            self._batch.add(partial(self._try, wanted), wanted.future)
+
     # --- from any thread ---------------------------------------------------------------------------------
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, over all lifetimes."""
-        return self._before_s + time.monotonic() - self._born
+        """Wall time so far during which at least one process was at work."""
+        return self._clock.seconds
 
     @property
     def spend(self) -> Spend:
         """A snapshot."""
-        totals = {purpose: self._totals.get(purpose) or _Totals() for purpose in _PURPOSES}
+        totals = {purpose: self._totals.get(purpose) or Totals() for purpose in _PURPOSES}
         rows = totals.values()
         return Spend(
             calls={purpose: row.sent for purpose, row in totals.items()},
             cached=self.cached,
-            usd=sum(row.nanousd for row in rows) / _NANO,
-            usd_by_purpose={purpose: row.nanousd / _NANO for purpose, row in totals.items()},
-            usd_held=sum(row.held_nanousd for row in rows) / _NANO,
+            usd=sum(row.nanousd for row in rows) / NANO,
+            usd_by_purpose={purpose: row.nanousd / NANO for purpose, row in totals.items()},
+            usd_held=sum(row.held_nanousd for row in rows) / NANO,
             usd_unknown_calls=sum(row.unpriced for row in rows),
             tokens=sum(row.tokens for row in rows),
             seconds=self.seconds,
         )
 
     def close(self) -> None:
-        """Write what is pending and close the file.
+        """Write what is pending; the database stays open.
 
         Raises:
             StorageError: it could not be written.
         """
-        self._clocked = float("-inf")
         self._waiting.clear()
-        try:
-            self._group.finish()
-        finally:
-            self._connection.close()
+        self._batch.finish()
+        self._database.run(self._end, "once")
 
-    # --- inside a transaction ----------------------------------------------------------------------------
+    # --- inside a transaction: each may run again after its connection was lost ---------------------------
 
-    def _load(self) -> None:
-        self._totals = {
-            purpose: _Totals(*numbers)
-            for purpose, *numbers in self._connection.execute(
-                "SELECT purpose, sent, tokens, held_tokens, nanousd, held_nanousd, unpriced FROM totals"
+    def _begin(self, session: Session) -> None:
+        for purpose in _PURPOSES:
+            session.write(
+                "INSERT INTO totals (run, purpose, sent, tokens, held_tokens, nanousd, held_nanousd, "
+                "unpriced) VALUES (?, ?, 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+                (self._run, purpose),
             )
-        }
+        self._load(session)
+        self._clock.begin(session)
 
-    def _store(self) -> None:
-        self._connection.executemany(
-            "UPDATE totals SET sent=?, tokens=?, held_tokens=?, nanousd=?, held_nanousd=?, unpriced=? "
-            "WHERE purpose=?",
-            [(*astuple(row), purpose) for purpose, row in self._totals.items()],
+    def _work(self, session: Session, operations: list[_Operation]) -> list[object]:
+        self._load(session)
+        results = [operation(session) for operation in operations]
+        self._store(session)
+        return results
+
+    def _end(self, session: Session) -> None:
+        self._load(session)
+        for wanted in list(self._open.values()):
+            if wanted.future.cancelled():  # given after whoever asked had gone
+                self._release(wanted, session)
+        self._store(session)
+        self._clock.tick(session)
+
+    def _load(self, session: Session) -> None:
+        rows = session.rows(
+            "SELECT purpose, sent, tokens, held_tokens, nanousd, held_nanousd, unpriced FROM totals "  # noqa: S608
+            f"WHERE run = ? ORDER BY purpose{self._database.for_update}",
+            (self._run,),
         )
-        if self._freed and self._waiting:
-            asyncio.get_running_loop().call_soon(self._retry)
-        self._freed = False
-        now = time.monotonic()
-        if now - self._clocked >= _CLOCK_EVERY_S:
-            self._clocked = now
-            self._connection.execute(
-                "UPDATE lifetimes SET seconds = ? WHERE id = ?", (now - self._born, self._life)
+        self._totals = {purpose: Totals(*numbers) for purpose, *numbers in rows}
+        self._changed.clear()
+        self._elsewhere = None
+
+    def _store(self, session: Session) -> None:
+        for purpose in self._changed:
+            session.write(
+                "UPDATE totals SET sent=?, tokens=?, held_tokens=?, nanousd=?, held_nanousd=?, unpriced=? "
+                "WHERE run=? AND purpose=?",
+                (*astuple(self._totals[purpose]), self._run, purpose),
             )
+        if self._clock.due:
+            self._clock.tick(session)
 
-    def _of(self, purpose: Purpose) -> _Totals:
-        row = self._totals.get(purpose)
-        if row is None:
-            row = self._totals[purpose] = _Totals()
-            self._connection.execute("INSERT INTO totals VALUES (?, 0, 0, 0, 0, 0, 0)", (purpose,))
-        return row
+    def _of(self, purpose: Purpose) -> Totals:
+        self._changed.add(purpose)
+        return self._totals[purpose]
 
-    def _try(self, wanted: _Reservation, model: str, future: asyncio.Future[object]) -> object:
-        if future.done():  # whoever asked has gone
+    def _try(self, wanted: _Wanted, session: Session) -> object:
+        self._open.pop(wanted.number, None)
+        if wanted.future.done():  # whoever asked has gone
             return LATER
-        excess = self._excess(wanted)
-        if excess is not None:
-            if not excess.final and self._open:
-                self._waiting.append((wanted, model, future))
-                return LATER
-            return BudgetExceeded(excess.message)
-        row = self._of(wanted.purpose)
-        row.sent += 1
-        row.held_tokens += wanted.tokens
-        row.held_nanousd += wanted.nanousd or 0
-        row.unpriced += wanted.nanousd is None
-        number = self._connection.execute(
-            "INSERT INTO requests (purpose, model, state, tokens, nanousd) VALUES (?, ?, 'reserved', ?, ?)",
-            (wanted.purpose, model, wanted.tokens, wanted.nanousd),
-        ).lastrowid
-        assert number is not None
-        self._open[number] = wanted
-        return number
+        over = excess(
+            self._budget,
+            wanted.worst,
+            totals=self._totals.values(),
+            seconds=lambda: self.seconds,
+            under_way=lambda: self._under_way(session),
+        )
+        if over is not None:
+            if over.final:
+                return BudgetExceeded(over.message)
+            self._waiting[wanted.number] = wanted
+            return LATER
+        self._of(wanted.purpose).count(wanted.worst)
+        session.write(
+            "INSERT INTO requests (id, run, worker, purpose, model, state, tokens, nanousd) "
+            "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
+            (wanted.number, self._run, self._worker, wanted.purpose, wanted.model, *wanted.worst),
+        )
+        self._open[wanted.number] = wanted
+        return wanted.number
 
-    def _excess(self, wanted: _Reservation) -> _Excess | None:
-        """The first budget that ``wanted`` would go over."""
-        budget = self._budget
-        if budget is None:
-            return None
-        rows = self._totals.values()
-        if budget.calls is not None and (sent := sum(row.sent for row in rows)) + 1 > budget.calls:
-            return _Excess(
-                f"the budget of {budget.calls} calls is used up ({sent} sent); raise budget.calls", True
-            )
-        if budget.minutes is not None and (used := self.seconds / 60) >= budget.minutes:
-            return _Excess(
-                f"the budget of {budget.minutes:g} minutes is used up ({used:.1f}); raise budget.minutes",
-                True,
-            )
-        if budget.tokens is not None:
-            used_tokens = sum(row.tokens + row.held_tokens for row in rows)
-            if used_tokens + wanted.tokens > budget.tokens:
-                own = sum(held.tokens for held in self._open.values())
-                return _Excess(
-                    f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of the budget of "
-                    f"{budget.tokens} are used; raise budget.tokens",
-                    used_tokens - own + wanted.tokens > budget.tokens,
-                )
-        if budget.usd is not None and wanted.nanousd is not None:
-            used_usd = sum(row.nanousd + row.held_nanousd for row in rows)
-            limit = round(budget.usd * _NANO)
-            if used_usd + wanted.nanousd > limit:
-                own = sum(held.nanousd or 0 for held in self._open.values())
-                return _Excess(
-                    f"the next call may cost {wanted.nanousd / _NANO:.6f} USD and {used_usd / _NANO:.6f} of "
-                    f"the budget of {budget.usd:g} USD is used; raise budget.usd",
-                    used_usd - own + wanted.nanousd > limit,
-                )
-        return None
-
-    def _close(self, number: int, operation: _Closing) -> None:
-        def run() -> None:
-            # Inside the transaction, so that open reservations and totals always agree.
-            operation(self._open.pop(number))
-            self._freed = True
-
-        self._group.add(run)
-
-    def _retry(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for wanted, model, future in waiting:
-            self._group.add(partial(self._try, wanted, model, future), future)
-
-    def _settle(self, number: int, held: _Reservation, tokens: int, nanousd: int | None) -> None:
-        row = self._of(held.purpose)
-        row.held_tokens -= held.tokens
-        row.held_nanousd -= held.nanousd or 0
-        row.tokens += tokens
-        row.nanousd += nanousd or 0
-        row.unpriced += (nanousd is None) - (held.nanousd is None)
-        self._connection.execute(
-            "UPDATE requests SET state='settled', tokens=?, nanousd=? WHERE id=?", (tokens, nanousd, number)
+    def _under_way(self, session: Session) -> Worst:
+        """The worst case of what live workers have sent; what a dead one has reserved will not be settled."""
+        if self._elsewhere is None:
+            self._elsewhere = self._theirs(session)
+        own = [wanted.worst for wanted in self._open.values()]
+        return Worst(
+            self._elsewhere.tokens + sum(worst.tokens for worst in own),
+            (self._elsewhere.nanousd or 0) + sum(worst.nanousd or 0 for worst in own),
         )
 
-    def _release(self, number: int, held: _Reservation) -> None:
-        row = self._of(held.purpose)
-        row.sent -= 1
-        row.held_tokens -= held.tokens
-        row.held_nanousd -= held.nanousd or 0
-        row.unpriced -= held.nanousd is None
-        self._connection.execute("DELETE FROM requests WHERE id=?", (number,))
+    def _theirs(self, session: Session) -> Worst:
+        alive = set() if self._others is None else self._others(session) - {self._worker}
+        if not alive:
+            return Worst(0, 0)
+        rows = session.rows(
+            "SELECT worker, SUM(tokens), SUM(nanousd) FROM requests WHERE run = ? AND state = 'reserved' "
+            "GROUP BY worker",
+            (self._run,),
+        )
+        held = [Worst(int(tokens), int(nanousd or 0)) for worker, tokens, nanousd in rows if worker in alive]
+        return Worst(sum(worst.tokens for worst in held), sum(worst.nanousd or 0 for worst in held))
 
-    def _state(self, number: int, state: str) -> None:
-        self._connection.execute("UPDATE requests SET state=? WHERE id=?", (state, number))
+    def _settle(self, held: _Wanted, tokens: int, nanousd: int | None, session: Session) -> None:
+        self._closed(held).settle(held.worst, tokens, nanousd)
+        session.write(
+            "UPDATE requests SET state='settled', tokens=?, nanousd=? WHERE id=?",
+            (tokens, nanousd, held.number),
+        )
+
+    def _release(self, held: _Wanted, session: Session) -> None:
+        self._closed(held).count(held.worst, -1)
+        session.write("DELETE FROM requests WHERE id=?", (held.number,))
+
+    def _lose(self, held: _Wanted, session: Session) -> None:
+        self._closed(held)
+        session.write("UPDATE requests SET state='lost' WHERE id=?", (held.number,))
+
+    def _closed(self, held: _Wanted) -> Totals:
+        self._open.pop(held.number, None)
+        self._freed = True
+        return self._of(held.purpose)

@@ -10,7 +10,7 @@ from promptmigrate.types import Purpose
 
 @dataclass(frozen=True, kw_only=True)
 class Spend:
-    """What was spent so far, over all processes that used the same ledger file."""
+    """What was spent so far, over all processes of the run."""
 
     calls: Mapping[Purpose, int]
     """Requests really sent (retries too; also those whose process died before the answer came)."""
@@ -27,4 +27,4 @@ class Spend:
     tokens: int
     """Input and output tokens of the answers."""
     seconds: float
-    """Wall time, summed over the lifetimes of the processes."""
+    """Wall time during which at least one process was at work."""

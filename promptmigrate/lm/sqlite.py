@@ -1,55 +1,125 @@
-"""SQLite files that several processes share, written in groups: one commit per turn of the event loop."""
+"""SQLite files that several processes share."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from promptmigrate.errors import StorageError
+from promptmigrate.lm.store import Mode, Session
 
+T = TypeVar("T")
 _BUSY_S = 20.0
-LATER = object()
-"""An operation returns this when its future shall stay open: another operation will resolve it."""
 
 
-def connect(path: Path | None, schema: str, version: int, what: str) -> sqlite3.Connection:
-    """Open (or create) a WAL database with ``schema``; ``path`` None keeps it in memory.
+class Sqlite:
+    """A WAL database; implements :class:`promptmigrate.lm.store.Database`. ``path`` None keeps it in memory.
 
     A commit survives the death of the process (kill -9); only a power cut may lose the last ones
-    (``synchronous=NORMAL``).
+    (``synchronous=NORMAL``). A transaction is short, so it runs where it is asked for, also on the event
+    loop; one thread at a time may use it.
+
+    Args:
+        path: the file.
+        steps: the schema; each step brings a file one version on, and its number is kept in the file.
+        what: what it holds, for messages.
 
     Raises:
         StorageError: unreadable, not a database, read-only, or written by a newer version.
     """
+
+    clock = "((julianday('now') - 2440587.5) * 86400.0)"
+    for_update = ""
+
+    def __init__(self, path: Path | None, steps: Sequence[str], what: str) -> None:
+        self._path, self._what = path, what
+        self._connection = _connect(path, steps, what)
+        self.write = self._connection.execute
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """See :class:`promptmigrate.lm.store.Session`."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """:meth:`rows` without a transaction.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+
+    def alone(self, session: Session) -> None:
+        """There is only one writer at a time anyway."""
+
+    def run(self, work: Callable[[Session], T], mode: Mode = "write") -> T:
+        """See :class:`promptmigrate.lm.store.Database`."""
+        connection = self._connection
+        try:
+            # A reader waits for no writer.
+            connection.execute("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+            result = work(self)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        return result
+
+    def submit(
+        self, work: Callable[[Session], T], deliver: Callable[[T | StorageError], None], mode: Mode
+    ) -> None:
+        """See :class:`promptmigrate.lm.store.Database`."""
+        try:
+            result: T | StorageError = self.run(work, mode)
+        except StorageError as error:
+            result = error
+        deliver(result)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def unusable(self, error: Exception) -> StorageError:
+        """The error for this file."""
+        return _unusable(self._what, self._path, error)
+
+
+def _connect(path: Path | None, steps: Sequence[str], what: str) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        # The event loop's thread uses it alone once it is open, whichever thread opened it.
+        # One thread uses it alone once it is open, whichever thread opened it.
         connection = sqlite3.connect(
             str(path) if path else ":memory:", timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("BEGIN IMMEDIATE")
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if found > version:
+        if found > len(steps):
             raise StorageError(
                 f"{what} {path} was written by a newer promptmigrate (format {found}, this one reads "
-                f"{version}); update promptmigrate or name another file"
+                f"{len(steps)}); update promptmigrate or name another file"
             )
-        if found == 0:
-            for statement in schema.split(";"):
+        for step in steps[found:]:
+            for statement in step.split(";"):
                 if statement.strip():
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={version}")
+        if found < len(steps):
+            connection.execute(f"PRAGMA user_version={len(steps)}")
         connection.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
-        raise unusable(what, path, error) from error
+        raise _unusable(what, path, error) from error
     except StorageError:
         if connection is not None:
             connection.close()
@@ -57,80 +127,21 @@ def connect(path: Path | None, schema: str, version: int, what: str) -> sqlite3.
     return connection
 
 
-def unusable(what: str, path: Path | None, error: Exception) -> StorageError:
-    """The error for a file that cannot be used."""
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; SQLite does not wait by itself where another process does so just now."""
+    end = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def _unusable(what: str, path: Path | None, error: Exception) -> StorageError:
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return StorageError(
         f"{what} {path or 'in memory'} cannot be used: {reason}; name another file or remove it"
     )
-
-
-class Group:
-    """Collects operations and commits them together at the next turn of the event loop.
-
-    An operation runs inside the transaction and returns its value, or an exception as a value; its future is
-    resolved after the commit, so whoever waits knows that it is on disk.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, what: str, path: Path | None) -> None:
-        self._connection, self._what, self._path = connection, what, path
-        self._pending: list[tuple[Callable[[], object], asyncio.Future[object] | None]] = []
-        self._failure: StorageError | None = None
-        self._before: Callable[[], None] | None = None
-        self._after: Callable[[], None] | None = None
-
-    def around(self, before: Callable[[], None], after: Callable[[], None]) -> None:
-        """Run ``before`` first and ``after`` last inside each transaction."""
-        self._before, self._after = before, after
-
-    def add(self, operation: Callable[[], object], future: asyncio.Future[object] | None = None) -> None:
-        """Queue ``operation`` for the next commit."""
-        if not self._pending:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._pending.append((operation, future))
-
-    def finish(self) -> None:
-        """Commit what is pending, outside the event loop, for the last time.
-
-        Raises:
-            StorageError: something could not be committed.
-        """
-        self._pending.append((lambda: None, None))
-        self.flush()
-        if self._failure is not None:
-            raise self._failure
-
-    def flush(self) -> None:
-        """Commit what is pending."""
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
-        results: list[object] = []
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            if self._before:
-                self._before()
-            results.extend(operation() for operation, _ in pending)
-            if self._after:
-                self._after()
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._rollback()
-            failure = unusable(self._what, self._path, error)
-            if any(future is None for _, future in pending):
-                self._failure = failure  # nobody waits to hear of it: whoever closes will
-            for _, future in pending:
-                if future is not None and not future.done():
-                    future.set_exception(failure)
-            return
-        for (_, future), result in zip(pending, results, strict=True):
-            if future is None or future.done() or result is LATER:
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-
-    def _rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")

@@ -15,6 +15,7 @@ from aiohttp import web
 from promptmigrate.config import EndpointConfig
 from promptmigrate.lm import Door
 from promptmigrate.types import Request
+from tests.postgres import postgres  # noqa: F401 - a fixture
 
 Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[web.StreamResponse]]
 KEY = "sk-test-SECRET-0123456789abcdef"

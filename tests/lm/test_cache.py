@@ -18,6 +18,7 @@ from promptmigrate.errors import BudgetExceeded, StorageError
 from promptmigrate.lm import Door
 from promptmigrate.lm.cache import Cache, dump_reply, load_reply
 from promptmigrate.lm.keys import request_key
+from promptmigrate.lm.schema import cache_file
 from promptmigrate.types import Reply
 from tests.lm.conftest import Provider, answer, ask, raw, slow, status
 
@@ -233,6 +234,29 @@ def test_two_doors_share_a_file(provider: Provider, opened: Opened) -> None:
     assert two.complete(ask("a")).cached
 
 
+def test_a_file_of_the_first_format_goes_on(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+    """Nothing in it is lost, and a process that had opened it before still reads and writes it."""
+    path = tmp_path / "old.sqlite"
+    with opened() as door:
+        reply = door.complete(ask("a"))
+    with sqlite3.connect(tmp_path / "cache.sqlite") as other:
+        ((key, text),) = other.execute("SELECT key, reply FROM replies")
+    other.close()
+    old = sqlite3.connect(path, isolation_level=None)
+    old.execute("PRAGMA journal_mode=WAL")
+    old.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID")
+    old.execute("PRAGMA user_version=1")
+    old.execute("INSERT INTO replies VALUES (?, ?)", (key, text))
+    for shared in (False, True):
+        door = opened(cache=path, ledger=tmp_path / "ledger", shared=shared)
+        assert door.complete(ask("a")).text == reply.text
+        assert door.complete(ask(f"b {shared}")).attempts == 1
+        old.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (b"another", text))
+        assert old.execute("SELECT COUNT(*) FROM replies").fetchone() == (3 + shared,)
+    old.close()
+    assert provider.calls == 3
+
+
 texts = st.text(max_size=20)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -275,10 +299,12 @@ def test_replies_survive_storage_bit_for_bit(reply: Reply) -> None:
 
 
 async def test_the_cache_alone(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "c")
+    database = cache_file(tmp_path / "c")
+    cache = Cache(database)
     assert cache.get(b"k") is None
     await asyncio.gather(*(cache.put(bytes([i]), Reply(kind="ok", text=str(i))) for i in range(50)))
     found = cache.get(bytes([7]))
     assert found is not None
     assert found.text == "7"
     cache.close()
+    database.close()

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
 from promptmigrate.errors import BudgetExceeded, StorageError
 from promptmigrate.lm import Door
+from promptmigrate.lm.clock import Clock
 from promptmigrate.lm.ledger import Ledger
+from promptmigrate.lm.schema import ledger_file
 from promptmigrate.types import Reply
 from tests.lm.conftest import Provider, answer, ask, reset, slow, status
 
@@ -202,7 +206,8 @@ def test_a_full_disk_is_said(provider: Provider, opened: Opened, tmp_path: Path)
 
 
 async def test_the_ledger_alone(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l", BudgetConfig(calls=2, usd=1))
+    database = ledger_file(tmp_path / "l")
+    ledger = Ledger(database, BudgetConfig(calls=2, usd=1))
     first = await ledger.reserve("task", "m", tokens=10, usd=0.5)
     second = await ledger.reserve("judge", "m", tokens=10, usd=None)
     with pytest.raises(BudgetExceeded):
@@ -212,11 +217,56 @@ async def test_the_ledger_alone(tmp_path: Path) -> None:
     ledger.settle(first, tokens=7, usd=0.1234567891)
     ledger.lose(third)
     ledger.close()
-    again = Ledger(tmp_path / "l", None)
+    database.close()
+    database = ledger_file(tmp_path / "l")
+    again = Ledger(database, None)
     spend = again.spend
     assert spend.calls == {"task": 1, "judge": 0, "reflection": 1}
     assert (spend.usd, spend.usd_held, spend.tokens) == (0.123456789, 0.5, 7)
     again.close()
+    database.close()
+
+
+def test_a_file_of_the_first_format_goes_on(opened: Opened, tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "ledger")
+    old.executescript("""
+        CREATE TABLE requests (
+          id INTEGER PRIMARY KEY, purpose TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
+          tokens INTEGER NOT NULL, nanousd INTEGER);
+        CREATE TABLE totals (
+          purpose TEXT PRIMARY KEY, sent INTEGER NOT NULL, tokens INTEGER NOT NULL,
+          held_tokens INTEGER NOT NULL, nanousd INTEGER NOT NULL, held_nanousd INTEGER NOT NULL,
+          unpriced INTEGER NOT NULL);
+        CREATE TABLE lifetimes (id INTEGER PRIMARY KEY, seconds REAL NOT NULL);
+        INSERT INTO requests VALUES (1, 'task', 'm', 'reserved', 7, 5000000000);
+        INSERT INTO totals VALUES ('task', 3, 40, 7, 2000000000, 5000000000, 0);
+        INSERT INTO lifetimes VALUES (1, 100.5), (2, 20);
+        PRAGMA user_version=1;
+    """)
+    old.close()
+    door = opened(ledger=tmp_path / "ledger", budget=BudgetConfig(calls=4))
+    assert door.spend.calls == {"task": 3, "judge": 0, "reflection": 0}
+    assert (door.spend.usd, door.spend.usd_held, door.spend.tokens) == (2, 5, 40)
+    assert 120.5 <= door.spend.seconds < 130
+    door.complete(ask("a"))
+    with pytest.raises(BudgetExceeded):
+        door.complete(ask("b"))
+
+
+spans = st.tuples(st.integers(0, 50), st.integers(0, 20)).map(lambda span: (span[0], span[0] + span[1]))
+
+
+@given(st.lists(spans, max_size=8))
+def test_time_is_counted_once(found: list[tuple[int, int]]) -> None:
+    database = ledger_file(None)
+    for worker, (started, ended) in enumerate(found, 1):
+        database.write("INSERT INTO spans VALUES (?, 'r', ?, ?)", (worker, started, ended))
+        database.write("INSERT INTO spans VALUES (?, 'another', 0, 99)", (-worker,))
+    clock = Clock(database.clock, 1000, "r")
+    database.run(clock.begin)
+    covered = len({second for started, ended in found for second in range(started, ended)})
+    assert covered <= clock.seconds < covered + 1
+    database.close()
 
 
 SCRIPT = """

@@ -1,0 +1,97 @@
+"""Whether one more request fits into a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from promptmigrate.config import BudgetConfig
+
+NANO = 1_000_000_000
+
+
+class Worst(NamedTuple):
+    """The most that requests may take."""
+
+    tokens: int
+    nanousd: int | None
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was spent for one purpose. Amounts are exact integers (nano-dollars)."""
+
+    sent: int = 0
+    tokens: int = 0
+    held_tokens: int = 0
+    nanousd: int = 0
+    held_nanousd: int = 0
+    unpriced: int = 0
+
+    def count(self, worst: Worst, times: int = 1) -> None:
+        """One request is about to be sent; with ``times`` -1 it was not sent after all."""
+        self.sent += times
+        self.held_tokens += times * worst.tokens
+        self.held_nanousd += times * (worst.nanousd or 0)
+        self.unpriced += times * (worst.nanousd is None)
+
+    def settle(self, worst: Worst, tokens: int, nanousd: int | None) -> None:
+        """One request that was counted at ``worst`` has really taken this."""
+        self.held_tokens -= worst.tokens
+        self.held_nanousd -= worst.nanousd or 0
+        self.tokens += tokens
+        self.nanousd += nanousd or 0
+        self.unpriced += (nanousd is None) - (worst.nanousd is None)
+
+
+class Excess(NamedTuple):
+    """A budget that a request would go over."""
+
+    message: str
+    final: bool
+    """Whether waiting for requests under way cannot help."""
+
+
+def excess(
+    budget: BudgetConfig | None,
+    wanted: Worst,
+    *,
+    totals: Collection[Totals],
+    seconds: Callable[[], float],
+    under_way: Callable[[], Worst],
+) -> Excess | None:
+    """The first budget that ``wanted`` would go over.
+
+    ``seconds`` gives the wall time of the run, ``under_way`` the worst case of all requests that
+    live workers have sent; both are asked only where they are needed.
+    """
+    if budget is None:
+        return None
+    if budget.calls is not None and (sent := sum(row.sent for row in totals)) + 1 > budget.calls:
+        return Excess(
+            f"the budget of {budget.calls} calls is used up ({sent} sent); raise budget.calls", True
+        )
+    if budget.minutes is not None and (used := seconds() / 60) >= budget.minutes:
+        return Excess(
+            f"the budget of {budget.minutes:g} minutes is used up ({used:.1f}); raise budget.minutes", True
+        )
+    if budget.tokens is not None:
+        used_tokens = sum(row.tokens + row.held_tokens for row in totals)
+        if used_tokens + wanted.tokens > budget.tokens:
+            return Excess(
+                f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of the budget of "
+                f"{budget.tokens} are used; raise budget.tokens",
+                used_tokens - under_way().tokens + wanted.tokens > budget.tokens,
+            )
+    if budget.usd is not None and wanted.nanousd is not None:
+        used_usd = sum(row.nanousd + row.held_nanousd for row in totals)
+        limit = round(budget.usd * NANO)
+        if used_usd + wanted.nanousd > limit:
+            return Excess(
+                f"the next call may cost {wanted.nanousd / NANO:.6f} USD and {used_usd / NANO:.6f} of "
+                f"the budget of {budget.usd:g} USD is used; raise budget.usd",
+                used_usd - (under_way().nanousd or 0) + wanted.nanousd > limit,
+            )
+    return None
