@@ -4,34 +4,80 @@
 simulation of its coverage among the tests.
 """
 
+from promptmigrate.decide.bca import bca
+from promptmigrate.decide.candidates import decide_all
+from promptmigrate.decide.clustered_t import ClusteredT, clustered_t
 from promptmigrate.decide.gate import decide
+from promptmigrate.decide.holm import holm
 from promptmigrate.decide.interval import BoundedMean, bounded_mean
 from promptmigrate.decide.mcnemar import mcnemar
 from promptmigrate.decide.openings import Opening, open_test, read_openings
+from promptmigrate.decide.permutation import Permutation, permutation
 from promptmigrate.decide.power import rows_needed
+from promptmigrate.decide.ppi import LabelledMean, labelled_mean
 from promptmigrate.decide.ratios import Ratio, mean_ratio, quantile, quantile_ratio
 from promptmigrate.decide.reasons import MIN_CLUSTERS
+from promptmigrate.decide.repeats import averaged, spread
+from promptmigrate.decide.rogan_gladen import JudgeErrors, corrected_difference, corrected_rate
 from promptmigrate.decide.rows import PairedRow
-from promptmigrate.decide.verdict import Guardrail, Interval, Missing, Side, Verdict
+from promptmigrate.decide.rules import Rules
+from promptmigrate.decide.slicing import slices_of
+from promptmigrate.decide.verdict import (
+    Corrected,
+    Guardrail,
+    Interval,
+    Joint,
+    Missing,
+    Noise,
+    ScoreGuardrail,
+    SelfTest,
+    Side,
+    Slice,
+    Verdict,
+)
+from promptmigrate.decide.wilson import wilson
 
 __all__ = [
     "MIN_CLUSTERS",
     "BoundedMean",
+    "ClusteredT",
+    "Corrected",
     "Guardrail",
     "Interval",
+    "Joint",
+    "JudgeErrors",
+    "LabelledMean",
     "Missing",
+    "Noise",
     "Opening",
     "PairedRow",
+    "Permutation",
     "Ratio",
+    "Rules",
+    "ScoreGuardrail",
+    "SelfTest",
     "Side",
+    "Slice",
     "Verdict",
+    "averaged",
+    "bca",
     "bounded_mean",
+    "clustered_t",
+    "corrected_difference",
+    "corrected_rate",
     "decide",
+    "decide_all",
+    "holm",
+    "labelled_mean",
     "mcnemar",
     "mean_ratio",
     "open_test",
+    "permutation",
     "quantile",
     "quantile_ratio",
     "read_openings",
     "rows_needed",
+    "slices_of",
+    "spread",
+    "wilson",
 ]

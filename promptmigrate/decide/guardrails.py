@@ -12,7 +12,7 @@ from promptmigrate.decide.verdict import Guardrail, GuardrailStatus, Interval
 from promptmigrate.decide.wording import plural, times
 
 Measure: TypeAlias = Literal["cost_usd", "latency_s"]
-NAMES = ("cost_ratio", "p95_latency_ratio")
+MEASURES: tuple[Measure, ...] = ("cost_usd", "latency_s")
 _P95 = 0.95
 
 
@@ -27,7 +27,9 @@ class Measured:
     """Rows without the measure, by side."""
 
 
-def measure(rows: Sequence[PairedRow], what: Measure, *, confidence: float, max_missing: float) -> Measured:
+def measure(
+    rows: Sequence[PairedRow], what: Measure, *, confidence: float, max_missing: float, seed: int
+) -> Measured:
     """Mean cost or 95th percentile of latency of both sides over the ``rows`` used."""
     known = [row for row in rows if _get(row, "baseline", what) is not None]
     known = [row for row in known if _get(row, "candidate", what) is not None]
@@ -44,9 +46,13 @@ def measure(rows: Sequence[PairedRow], what: Measure, *, confidence: float, max_
     )
     clusters, weights = [row.cluster for row in known], [row.weight for row in known]
     if what == "cost_usd":
-        ratio = mean_ratio(first, second, clusters=clusters, weights=weights, confidence=confidence)
+        ratio = mean_ratio(
+            first, second, clusters=clusters, weights=weights, confidence=confidence, seed=seed
+        )
     else:
-        ratio = quantile_ratio(first, second, _P95, clusters=clusters, weights=weights, confidence=confidence)
+        ratio = quantile_ratio(
+            first, second, _P95, clusters=clusters, weights=weights, confidence=confidence, seed=seed
+        )
     return Measured(baseline=ratio.baseline, candidate=ratio.candidate, ratio=ratio, unknown=unknown)
 
 

@@ -1,9 +1,9 @@
 """Ratios of cost and of latency quantiles, with clustered bootstrap intervals.
 
 Clusters are drawn with replacement and both variants of a row stay together (Davison & Hinkley 1997,
-Bootstrap Methods and their Application, 3.8); percentile interval, fixed seed, so the same rows always give
-the same numbers. For the 95th percentile of few rows (under about 60) the interval is too narrow, since a
-resample never exceeds the largest value seen.
+Bootstrap Methods and their Application, 3.8); percentile interval; the seed is the caller's. For the 95th
+percentile of few rows (under about 60) the interval is too narrow, since a resample never exceeds the largest
+value seen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 _RESAMPLES = 2000
-_SEED = 20_260_101
 _CELLS = 2_000_000
 """Cells of one block of resamples: bounds memory to some 50 MB however many rows there are."""
 
@@ -53,6 +52,7 @@ def mean_ratio(
     clusters: Sequence[str],
     weights: Sequence[float],
     confidence: float,
+    seed: int,
 ) -> Ratio:
     """Ratio of weighted means."""
     import numpy as np
@@ -60,12 +60,14 @@ def mean_ratio(
     sides = np.asarray([baseline, candidate], dtype=np.float64)
     w = np.asarray(weights, dtype=np.float64)
     means = (sides * w).sum(axis=1) / w.sum()
+    labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    sums = np.stack([np.bincount(labels, weights=w * side) for side in sides], axis=1)
 
     def resample(draws: Floats) -> tuple[Floats, Floats]:
-        totals = (draws * w) @ sides.T
+        totals = draws @ sums
         return totals[:, 0], totals[:, 1]
 
-    return _ratio(float(means[0]), float(means[1]), clusters, confidence, resample)
+    return _ratio(float(means[0]), float(means[1]), clusters, confidence, seed, resample)
 
 
 def quantile_ratio(
@@ -76,6 +78,7 @@ def quantile_ratio(
     clusters: Sequence[str],
     weights: Sequence[float],
     confidence: float,
+    seed: int,
 ) -> Ratio:
     """Ratio of weighted ``q`` quantiles."""
     import numpy as np
@@ -83,16 +86,17 @@ def quantile_ratio(
     sides = [np.asarray(side, dtype=np.float64) for side in (baseline, candidate)]
     w = np.asarray(weights, dtype=np.float64)
     orders = [np.argsort(side, kind="stable") for side in sides]
+    labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
 
     def resample(draws: Floats) -> tuple[Floats, Floats]:
-        drawn = draws * w
+        drawn = draws[:, labels] * w
         first, second = (
             _quantiles(side[order], drawn[:, order], q) for side, order in zip(sides, orders, strict=True)
         )
         return first, second
 
     return _ratio(
-        quantile(baseline, q, weights), quantile(candidate, q, weights), clusters, confidence, resample
+        quantile(baseline, q, weights), quantile(candidate, q, weights), clusters, confidence, seed, resample
     )
 
 
@@ -111,9 +115,10 @@ def _ratio(
     candidate: float,
     clusters: Sequence[str],
     confidence: float,
+    seed: int,
     resample: Callable[[Floats], tuple[Floats, Floats]],
 ) -> Ratio:
-    """``resample`` maps draws (resamples x rows, how often each row was drawn) to both statistics."""
+    """``resample`` maps draws (resamples x clusters, how often each was drawn) to both statistics."""
     import numpy as np
 
     labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
@@ -121,12 +126,12 @@ def _ratio(
     if baseline <= 0 or count < 2:
         ratio = candidate / baseline if baseline > 0 else None
         return Ratio(baseline=baseline, candidate=candidate, ratio=ratio, interval=None, rows=len(labels))
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(seed)
     ratios: list[Floats] = []
     block = max(1, _CELLS // len(labels))
     for start in range(0, _RESAMPLES, block):
         size = min(block, _RESAMPLES - start)
-        draws = generator.multinomial(count, np.full(count, 1.0 / count), size=size)[:, labels]
+        draws = generator.multinomial(count, np.full(count, 1.0 / count), size=size)
         below, above = resample(draws.astype(np.float64))
         ratios.append(np.divide(above, below, out=np.full_like(above, np.inf), where=below > 0))
     low, high = np.quantile(

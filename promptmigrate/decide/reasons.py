@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from promptmigrate.decide.interval import BoundedMean
 from promptmigrate.decide.power import rows_needed
+from promptmigrate.decide.quality import Estimated
 from promptmigrate.decide.rows import PairedRow
-from promptmigrate.decide.verdict import Interval, Missing, Quality
+from promptmigrate.decide.rules import Rules
+from promptmigrate.decide.verdict import Missing, Quality
 from promptmigrate.decide.wording import percent, plural, points, span
 
 MIN_CLUSTERS = 5
@@ -23,8 +25,7 @@ class Finding:
     """What the rows say about quality, under the settings of the gate."""
 
     quality: Quality
-    difference: BoundedMean
-    interval: Interval
+    estimated: Estimated
     baseline: float
     """Mean quality of production."""
     candidate: float
@@ -39,45 +40,58 @@ def unusable(
     used: Sequence[PairedRow],
     missing: Missing,
     difference: BoundedMean | None,
+    estimated: Estimated | None,
+    rules: Rules,
     *,
-    min_rows: int,
-    max_missing: float,
     production: float | None,
-    margin: float,
 ) -> list[str]:
-    """Why the rows cannot carry a decision; ``production``: its score, None for superiority."""
+    """Why the rows cannot carry a decision; ``production``: its score."""
     found = []
-    if missing.share > max_missing:
+    if missing.share > rules.max_missing:
         found.append(
             f"{percent(missing.share)} of the test rows have no measurement ({missing.baseline} under "
-            f"production, {missing.candidate} under the candidate), more than the {percent(max_missing)} "
-            "allowed: fix the calls or scorers that failed and run the same command again; finished calls "
-            "are not repeated."
+            f"production, {missing.candidate} under the candidate), more than the "
+            f"{percent(rules.max_missing)} allowed: fix the calls or scorers that failed and run the same "
+            "command again; finished calls are not repeated."
         )
     count = plural(len(used), "test row")
-    if len(used) < min_rows:
-        found.append(f"Only {count} could be compared; at least {min_rows} are needed for any verdict.")
+    if len(used) < rules.min_rows:
+        found.append(f"Only {count} could be compared; at least {rules.min_rows} are needed for any verdict.")
     elif difference is not None and difference.clusters < MIN_CLUSTERS:
         found.append(
             f"The {count} come from only {plural(difference.clusters, 'group')} (sessions or users); at "
             f"least {MIN_CLUSTERS} are needed, since rows of one group may all succeed or fail together."
         )
-    elif production is not None and production <= margin:
+    elif not rules.superiority and production is not None and production <= rules.margin:
         found.append(
             f"Production itself scores only {percent(production)}, so that any answer would be within the "
-            f"tolerated loss of {points(margin, sign=False)}: check that the scorers and the expected "
+            f"tolerated loss of {points(rules.margin, sign=False)}: check that the scorers and the expected "
             "answers fit what the prompt asks for."
+        )
+    errors = rules.judge_errors
+    if estimated is not None and errors is not None and estimated.corrected is None:
+        found.append(
+            f"The judge's labels ({errors.good} good, {errors.bad} bad answers; it calls "
+            f"{percent(errors.sensitivity)} of the good and {percent(1 - errors.specificity)} of the bad "
+            "ones good) do not show that it is better than a coin: mend the judge, or label more answers."
         )
     return found
 
 
 def explain(finding: Finding) -> str:
     """What the interval says about quality."""
+    found = finding.estimated
     seen = (
-        f"the candidate scores {percent(finding.candidate)} and production {percent(finding.baseline)} on "
-        f"{plural(finding.difference.rows, 'test row')} (difference {points(finding.difference.mean)}, "
-        f"{100 * finding.confidence:g}% interval {span(*finding.interval)})"
+        f"{'by the judge, ' if found.corrected else ''}the candidate scores {percent(finding.candidate)} and "
+        f"production {percent(finding.baseline)} on {plural(found.difference.rows, 'test row')} (difference "
+        f"{points(found.difference.mean)}, {round(100 * finding.confidence, 2):g}% interval "
+        f"{span(*found.interval)})"
     )
+    if found.corrected:
+        seen += (
+            f"; with the judge's mistakes taken out, as human labels show them, the difference is "
+            f"{points(found.delta)} ({span(*found.limits)})"
+        )
     loss = points(finding.margin, sign=False)
     if finding.superiority:
         return {
@@ -98,7 +112,7 @@ def advise(finding: Finding) -> list[str]:
     """How an open question could be settled; nothing for a settled one."""
     if finding.quality != "open":
         return []
-    more, difference = finding.rows_needed, finding.difference
+    more, difference = finding.rows_needed, finding.estimated.difference
     if more is None:
         return [
             f"More rows will hardly help: the loss seen is already {points(-difference.mean, sign=False)}, "
@@ -114,16 +128,24 @@ def advise(finding: Finding) -> list[str]:
     return [advice + "."]
 
 
+def advise_on_judges(rules: Rules) -> str:
+    """Why judges that nobody checked do not promote."""
+    names = ", ".join(rules.uncalibrated)
+    return (
+        f"Quality rests on {names}, of which no agreement with people is known: label some answers, "
+        "calibrate (scorers.calibrate) and name the card as the scorer's 'calibration', or accept it as it "
+        "is with gate.judges: any."
+    )
+
+
 def warn(
-    missing: Missing,
-    difference: BoundedMean | None,
-    *,
-    confidence: float,
-    test_openings: int,
-    production: float | None,
+    missing: Missing, difference: BoundedMean | None, rules: Rules, *, production: float | None
 ) -> list[str]:
     """What to know besides the decision."""
     found = []
+    confidence, test_openings = rules.confidence, rules.test_openings
+    if rules.uncalibrated and rules.judges == "any":
+        found.append(f"Quality rests on {', '.join(rules.uncalibrated)}, unchecked against people.")
     if production is not None and production < _DOUBTFUL:
         found.append(
             f"Production itself scores only {percent(production)}: check that the scorers and the expected "
@@ -142,6 +164,14 @@ def warn(
             f"pass by luck alone is up to {percent(luck)} instead of {percent(0.5 - confidence / 2)}. "
             "Collect fresh test rows before the next attempt."
         )
+    if difference is not None and difference.clusters < difference.rows and rules.threshold < 0:
+        hidden = (1.0 - rules.margin) ** difference.effective_clusters
+        if hidden > 0.5 - confidence / 2:
+            found.append(
+                f"The rows come from {plural(difference.clusters, 'group')}: a candidate that fails "
+                f"{percent(rules.margin)} of all groups on all their rows would show none of them here with "
+                f"a chance of {percent(hidden)}."
+            )
     if difference is not None and difference.clusters < difference.rows and difference.design_effect > 1.5:
         independent = difference.effective_rows / difference.design_effect
         found.append(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Decision: TypeAlias = Literal["PROMOTE", "REJECT", "INCONCLUSIVE"]
 Quality: TypeAlias = Literal["pass", "fail", "open"]
 GuardrailStatus: TypeAlias = Literal["pass", "fail", "unclear", "unmeasurable"]
+SliceStatus: TypeAlias = Literal["holds", "worse", "suspect", "open", "too_few"]
 
 
 class Interval(NamedTuple):
@@ -56,6 +57,94 @@ class Guardrail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoreGuardrail:
+    """Another score that must not lose more than its own margin."""
+
+    name: str
+    """Of the scorer."""
+    margin: float
+    delta: float | None
+    """Candidate minus production; None where too few rows have the score on both sides."""
+    interval: Interval | None
+    rows: int
+    p_value: float
+    """One-sided, against a loss of the margin or more."""
+    status: GuardrailStatus
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows of one label, length, language, tenant, ..."""
+
+    name: str
+    value: str
+    rows: int
+    clusters: int
+    delta: float
+    interval: Interval | None
+    """Two-sided, at ``confidence`` for all judged slices together."""
+    fixed: int
+    broken: int
+    p_worse: float | None
+    """One-sided, against a loss of at most the margin, Holm-adjusted; None where it was not judged."""
+    status: SliceStatus
+    """See :mod:`promptmigrate.decide.slices`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Production's second answers against its first."""
+
+    delta: float
+    interval: Interval | None
+    rows: int
+    changed: int
+    """Rows on which the two answers differ in quality."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrected:
+    """The difference with a judge's mistakes taken out; it decides in place of the measured one."""
+
+    method: Literal["rogan_gladen", "ppi"]
+    delta: float
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTest:
+    """The same gate on the same rows, where the right answer is known."""
+
+    identical: Decision
+    """What it says of production compared with itself."""
+    broken: Decision | None
+    """What it says of production with a known share of answers broken; None: it has no room to lose."""
+    broken_by: float
+    """The loss of quality that was planted."""
+    broken_rows: int
+    draws: int
+    """Candidates drawn exactly at the limit of what may pass."""
+    promoted: int
+    """How many of them the rule for quality let pass."""
+    allowed: int
+    """More than this is a failure."""
+    passed: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """One of several candidates decided together."""
+
+    candidates: int
+    p_value: float
+    """Largest one-sided p-value of what had to be shown, Holm-adjusted over the candidates."""
+    interval: Interval | None
+    """Of the difference of quality; the intervals of all candidates hold at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The decision on one candidate against production, on the test rows."""
 
@@ -69,7 +158,7 @@ class Verdict:
     margin: float
     confidence: float
     delta: float | None
-    """Mean quality of the candidate minus that of production."""
+    """Mean quality of the candidate minus that of production, as measured."""
     interval: Interval | None
     """Two-sided, at ``confidence``."""
     baseline: Side
@@ -86,8 +175,19 @@ class Verdict:
     broken: int
     """Rows on which it scores lower."""
     p_values: Mapping[str, float | None] = field(default_factory=dict)
-    """One-sided ``not_worse_than_margin`` and ``better``; two-sided exact ``mcnemar`` for 0/1 scores."""
+    """One-sided ``not_worse_than_margin`` and ``better``, as decided on; beside them the clustered t's
+    (``t_...``, None without any spread), the sign-flip ``permutation_better``, and the two-sided exact
+    ``mcnemar`` for 0/1 scores."""
+    intervals: Mapping[str, Interval | None] = field(default_factory=dict)
+    """Second opinions on the difference: ``t`` and ``bca``; None without any spread."""
+    corrected: Corrected | None = None
     guardrails: tuple[Guardrail, ...] = ()
+    scores: tuple[ScoreGuardrail, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    noise: Noise | None = None
+    self_test: SelfTest | None = None
+    joint: Joint | None = None
+    """None where one candidate was decided alone."""
     cost_ratio: float | None = None
     cost_ratio_interval: Interval | None = None
     p95_latency_ratio: float | None = None
@@ -104,9 +204,9 @@ class Verdict:
             "margin": self.margin,
             "confidence": self.confidence,
             "delta": self.delta,
-            "interval": _limits(self.interval),
-            "baseline": _side(self.baseline),
-            "candidate": _side(self.candidate),
+            "interval": _plain(self.interval),
+            "baseline": _plain(self.baseline),
+            "candidate": _plain(self.candidate),
             "rows": {
                 "test": self.rows_given,
                 "used": self.rows,
@@ -119,34 +219,27 @@ class Verdict:
             "fixed": self.fixed,
             "broken": self.broken,
             "p_values": dict(self.p_values),
-            "guardrails": [
-                {
-                    "name": g.name,
-                    "limit": g.limit,
-                    "value": g.value,
-                    "interval": _limits(g.interval),
-                    "status": g.status,
-                    "detail": g.detail,
-                }
-                for g in self.guardrails
-            ],
-            "cost_ratio": {"value": self.cost_ratio, "interval": _limits(self.cost_ratio_interval)},
+            "intervals": {name: _plain(limits) for name, limits in self.intervals.items()},
+            "corrected": _plain(self.corrected),
+            "guardrails": _plain(self.guardrails),
+            "guardrail_scores": _plain(self.scores),
+            "slices": _plain(self.slices),
+            "noise": _plain(self.noise),
+            "self_test": _plain(self.self_test),
+            "joint": _plain(self.joint),
+            "cost_ratio": {"value": self.cost_ratio, "interval": _plain(self.cost_ratio_interval)},
             "p95_latency_ratio": {
                 "value": self.p95_latency_ratio,
-                "interval": _limits(self.p95_latency_ratio_interval),
+                "interval": _plain(self.p95_latency_ratio_interval),
             },
             "test_openings": self.test_openings,
         }
 
 
-def _limits(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
-
-
-def _side(side: Side) -> dict[str, Any]:
-    return {
-        "score": side.score,
-        "interval": _limits(side.interval),
-        "cost_per_call_usd": side.cost_per_call_usd,
-        "p95_latency_s": side.p95_latency_s,
-    }
+def _plain(value: Any) -> Any:
+    """Dataclasses as mappings, tuples as lists."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(found) for name, found in asdict(value).items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value

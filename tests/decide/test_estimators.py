@@ -70,9 +70,13 @@ class TestRowsNeeded:
 
 class TestRatios:
     def test_mean_ratio_is_weighted_and_exact_for_constant_costs(self):
-        found = mean_ratio([2.0, 4.0], [1.0, 1.0], clusters=["a", "b"], weights=[3.0, 1.0], confidence=0.95)
+        found = mean_ratio(
+            [2.0, 4.0], [1.0, 1.0], clusters=["a", "b"], weights=[3.0, 1.0], confidence=0.95, seed=1
+        )
         assert (found.baseline, found.candidate, found.ratio) == (2.5, 1.0, 0.4)
-        constant = mean_ratio([2.0] * 30, [1.0] * 30, clusters=range(30), weights=[1.0] * 30, confidence=0.95)
+        constant = mean_ratio(
+            [2.0] * 30, [1.0] * 30, clusters=range(30), weights=[1.0] * 30, confidence=0.95, seed=1
+        )
         assert constant.interval == (0.5, 0.5)
 
     def test_quantile_is_the_inverted_distribution_function(self):
@@ -83,11 +87,18 @@ class TestRatios:
     def test_bootstrap_is_the_same_every_time(self):
         rng = np.random.default_rng(2)
         a, b = rng.lognormal(size=(2, 80))
-        settings = {"clusters": [k // 2 for k in range(80)], "weights": [1.0] * 80, "confidence": 0.9}
+        settings = {
+            "clusters": [k // 2 for k in range(80)],
+            "weights": [1.0] * 80,
+            "confidence": 0.9,
+            "seed": 1,
+        }
         assert quantile_ratio(a, b, 0.95, **settings) == quantile_ratio(a, b, 0.95, **settings)
 
     def test_zero_baseline_has_no_ratio(self):
-        found = mean_ratio([0.0] * 5, [1.0] * 5, clusters=range(5), weights=[1.0] * 5, confidence=0.95)
+        found = mean_ratio(
+            [0.0] * 5, [1.0] * 5, clusters=range(5), weights=[1.0] * 5, confidence=0.95, seed=1
+        )
         assert (found.ratio, found.interval) == (None, None)
 
     def test_clusters_widen_the_interval(self):
@@ -95,9 +106,9 @@ class TestRatios:
         effect = np.exp(0.5 * rng.normal(size=40)).repeat(5)
         a, b = rng.lognormal(sigma=0.1, size=(2, 200))
         b = b * effect
-        alone = mean_ratio(a, b, clusters=range(200), weights=[1.0] * 200, confidence=0.95).interval
+        alone = mean_ratio(a, b, clusters=range(200), weights=[1.0] * 200, confidence=0.95, seed=1).interval
         together = mean_ratio(
-            a, b, clusters=[k // 5 for k in range(200)], weights=[1.0] * 200, confidence=0.95
+            a, b, clusters=[k // 5 for k in range(200)], weights=[1.0] * 200, confidence=0.95, seed=1
         ).interval
         assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
 
@@ -107,7 +118,7 @@ class TestRatios:
         """150 runs: nominal 95 %, seen below 88 % with a probability of 0.03 %."""
         rng = np.random.default_rng(3)
         clusters = np.repeat(np.arange(rows), size)[:rows]
-        settings = {"clusters": clusters, "weights": np.ones(rows), "confidence": 0.95}
+        settings = {"clusters": clusters, "weights": np.ones(rows), "confidence": 0.95, "seed": 1}
         cost = latency = 0
         for _ in range(150):
             shared = 0.5 * rng.normal(size=rows)[clusters]
