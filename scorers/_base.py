@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
 
+from scorers._frozen import Frozen
 from scorers._options import check
 from scorers._text import clip
 from scorers._types import Sample, Score, UnscoredReason
@@ -77,17 +78,82 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure(Base):
-    """A deterministic scorer: subclasses say how one sample is scored."""
+    """A deterministic scorer: subclasses say how one sample is scored.
+
+    ``_score`` tells everything about one sample. A scorer that can find the value alone much faster also has
+    ``_quick``, which must give the same value; then the rest is told when it is read.
+    """
+
+    _match: Score = field(init=False, repr=False, compare=False)
+    """The one Score of all plain matches: nothing in it can be changed."""
+
+    def __post_init__(self) -> None:
+        Base.__post_init__(self)
+        object.__setattr__(self, "_match", self._shared("match"))
 
     def __call__(
         self, *, output: Any, expected: Any = None, inputs: Mapping[str, Any] | None = None, trace: Any = None
     ) -> Score:
         """Score one output. Never raises: what cannot be scored is unscored, with the reason."""
         try:
+            score = self._quick(output, expected)
+            if score is not None:
+                return score
             sample = self._resolved(output, expected, inputs, trace)
             return sample if isinstance(sample, Score) else self._score(sample)
         except Exception as error:  # noqa: BLE001 - any output must give a Score; the reason is kept in it
             return self._broke(error)
 
+    def batch(self, samples: Iterable[Sample]) -> list[Score]:
+        """The scores of ``samples``, in their order: the same as one by one, several times faster."""
+        rows = samples if isinstance(samples, list) else list(samples)
+        scores = self._all_quick([row.output for row in rows], [row.expected for row in rows])
+        for index, score in enumerate(scores):
+            if score is None:
+                row = rows[index]
+                scores[index] = self(
+                    output=row.output, expected=row.expected, inputs=row.inputs, trace=row.trace
+                )
+        return cast(list[Score], scores)
+
+    def score_columns(self, outputs: Sequence[Any], expected: Sequence[Any] | None = None) -> list[Score]:
+        """:meth:`batch` of two columns of the same length, as a table holds them; no samples are made.
+
+        Raises:
+            ValueError: the columns differ in length.
+        """
+        wanted: Sequence[Any] = [None] * len(outputs) if expected is None else expected
+        if len(outputs) != len(wanted):
+            raise ValueError(f"{len(outputs)} outputs and {len(wanted)} expected values: give one for each")
+        scores = self._all_quick(outputs, wanted)
+        for index, score in enumerate(scores):
+            if score is None:
+                scores[index] = self(output=outputs[index], expected=wanted[index])
+        return cast(list[Score], scores)
+
+    def explain(self, output: Any, expected: Any) -> Score:
+        """The whole score of one output, made at once. Never raises."""
+        try:
+            sample = self._resolved(output, expected, None, None)
+            return sample if isinstance(sample, Score) else self._score(sample)
+        except Exception as error:  # noqa: BLE001 - as in a call
+            return self._broke(error)
+
+    def _shared(self, kind: str, **evidence: Any) -> Score:
+        """A Score of 1.0 that can be given for any number of samples."""
+        told = Frozen({"kind": kind, **evidence})
+        return Score(name=self.name, version=self.version, value=1.0, evidence=told)
+
     def _score(self, sample: Sample) -> Score:
         raise NotImplementedError
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - a hook
+        """The score, where its value is found without the whole work; else None."""
+        return None
+
+    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
+        """:meth:`_quick` of each pair."""
+        try:
+            return list(map(self._quick, outputs, expected))
+        except Exception:  # noqa: BLE001 - one sample broke it: each is then scored by itself, and it is told
+            return [None] * len(outputs)

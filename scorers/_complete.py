@@ -47,7 +47,8 @@ def default_complete() -> Complete:
         return _found
 
 
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
+    """The module ``name``, or None if it is not installed."""
     # By name: this package lies below promptmigrate and must not depend on it.
     try:
         return importlib.import_module(name)
@@ -55,11 +56,16 @@ def _module(name: str) -> Any:
         return None
 
 
+def open_door() -> Any:
+    """promptmigrate's door to models, with the endpoints that the environment names; None without it."""
+    lm = module("promptmigrate.lm")
+    return lm.Door.open(**_endpoints()) if hasattr(lm, "Door") else None
+
+
 def _through_door() -> Complete | None:
-    lm, types = _module("promptmigrate.lm"), _module("promptmigrate.types")
-    if lm is None or types is None or not hasattr(lm, "Door"):
+    door, types = open_door(), module("promptmigrate.types")
+    if door is None or types is None:
         return None
-    door = lm.Door.open(**_endpoints())
     atexit.register(door.close)
     unable: set[str] = set()  # models whose endpoint refused a schema
 
@@ -95,7 +101,7 @@ def _through_door() -> Complete | None:
 def _endpoints() -> dict[str, Any]:
     """What the environment says about OpenAI's address, as its own client reads it."""
     base_url = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
-    config = _module("promptmigrate.config") if base_url else None
+    config = module("promptmigrate.config") if base_url else None
     if config is None:
         return {}
     key = "OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else None
@@ -121,7 +127,7 @@ def _refuses_schema(error: object) -> bool:
 def _through_litellm() -> Complete | None:
     # Without it, LiteLLM fetches its price list from the network while it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    litellm = _module("litellm")
+    litellm = module("litellm")
     if litellm is None:
         return None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal, TypeAlias
 
+from scorers._extras import installed
 from scorers._text import composed
 
 MAX_DEPTH = 100
@@ -74,14 +76,68 @@ def _parse(text: str) -> Parsed:
     if not text or text.isspace():
         return Parsed(problem="empty")
     try:
-        value = _DECODER.decode(text)
+        value = scan(text)
     except RecursionError:
         return Parsed(problem="too_deep")
     except ValueError:  # includes integers with too many digits
         return Parsed(problem="invalid")
-    # A text with few opening brackets cannot be deep, which is cheaper to see than to measure.
-    flat = text.count("{") + text.count("[") <= MAX_DEPTH
-    return Parsed(value) if flat or depth_within(value, MAX_DEPTH) else Parsed(problem="too_deep")
+    flat = few_brackets(text) or depth_within(value, MAX_DEPTH)
+    return Parsed(value) if flat else Parsed(problem="too_deep")
+
+
+def quick_type(text: str) -> Literal["object", "list", "invalid"] | None:
+    """What ``text`` certainly is as strict JSON; None where it takes a closer look.
+
+    orjson reads it, where it is installed, in half the time of the standard library's scanner. It is believed
+    only where it finds an object or a list, in a text so short that both are known to agree on it.
+    """
+    if len(text) > 2 * MAX_DEPTH and (len(text) > _QUICK or not few_brackets(text)):
+        return None  # too long for a number that int() takes, or maybe too deep
+    try:
+        kind = quick_loads()(text).__class__
+    except (ValueError, RecursionError):
+        try:
+            kind = scan(text).__class__
+        except ValueError:
+            return "invalid"
+        except RecursionError:
+            return None
+    return "object" if kind is dict else "list" if kind is list else None
+
+
+def few_brackets(text: str) -> bool:
+    """Whether ``text`` has so few opening brackets that it cannot be deep; cheaper to see than to measure."""
+    return text.count("{") + text.count("[") <= MAX_DEPTH
+
+
+_QUICK = 4_000
+
+
+@cache
+def quick_loads() -> Callable[[str], Any]:
+    """What reads short JSON texts fastest. It raises ValueError for what is not JSON."""
+    if installed("orjson"):
+        fast: Any = importlib.import_module("orjson")
+        loads: Callable[[str], Any] = fast.loads
+        return loads
+    return scan
+
+
+def scan(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    bare = text.strip(_SPACE)
+    try:
+        value, end = _scan(bare, 0)
+    except StopIteration:
+        raise ValueError("not JSON") from None
+    if end != len(bare):
+        raise ValueError("more than JSON")
+    return value
 
 
 def _in_fence(text: str) -> str | None:
@@ -96,7 +152,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_decoder: Any = json.JSONDecoder(parse_constant=_refuse)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
+"""The C scanner itself: what the decoder adds to it costs as much again for a short text."""
+_SPACE = " \t\n\r"
+"""White space as JSON knows it."""
 _REMEMBERED = 4_000
 """Characters; a cache must not keep long texts."""
 

@@ -49,8 +49,8 @@ class JudgeBase(Base):
 
     model: str = field(default="", metadata={"alias": "judge"})
     """The model that judges, as ``provider/name``; in a spec it is called ``judge``."""
-    max_tokens: int = 2048
-    """Longest answer, in tokens; models that reason before they answer count that too."""
+    max_tokens: int = 1024
+    """Longest answer, in tokens; models that reason before they answer count that too: give those more."""
     checks: tuple[Any, ...] = ()
     """Cheap deterministic checks that settle clear cases before the model is asked, in this order; see
     :class:`scorers.Check`."""
@@ -155,7 +155,7 @@ class JudgeBase(Base):
 
     def _sections(self, sample: Sample) -> dict[str, str]:
         """The material, by name."""
-        raise NotImplementedError
+        return {**told_inputs(sample), "OUTPUT": as_text(sample.output)}
 
     def _form(self) -> str:
         """In which form to answer."""

@@ -51,6 +51,9 @@ class BoundedPattern:
         tree = _parser.parse(pattern, flags)
         self._tree = tree
         self._anchored = full or _is_anchored(tree)
+        self._run = self._re.fullmatch if full else self._re.match if self._anchored else self._re.search
+        self._harmless = 0
+        """Texts up to this length were found to be within bounds."""
         try:
             self._automaton: _Automaton | None = _Automaton(tree, search=not full)
         except _NotRegular:
@@ -62,6 +65,9 @@ class BoundedPattern:
                 "time automaton either"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bounded, (self._re.pattern, self._re.flags & ~re.UNICODE, self._full)
+
     def matches(self, text: str) -> bool:
         """Whether ``text`` matches: all of it (``full``), or any part.
 
@@ -69,10 +75,13 @@ class BoundedPattern:
             TooSlowError: cannot be said in bounded time.
         """
         # Lengths are rounded up, so that a pattern is counted once per order of magnitude.
-        length = 1 << max(4, (len(text) - 1).bit_length())
-        if self._worst(length) <= _allowed(len(text)):
-            run = self._re.fullmatch if self._full else self._re.match if self._anchored else self._re.search
-            return run(text) is not None
+        size = len(text)
+        if size <= self._harmless:
+            return self._run(text) is not None
+        length = 1 << max(4, (size - 1).bit_length())
+        if self._worst(length) <= _allowed(size):
+            self._harmless = max(self._harmless, size)
+            return self._run(text) is not None
         if self._automaton is None:
             raise TooSlowError(
                 f"on {len(text)} characters it could take too long, and a pattern with lookaround, "

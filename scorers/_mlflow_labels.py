@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from scorers._bridge import expected_of
+from scorers._mlflow_traces import milliseconds, moment, trace_infos
 from scorers._mlflow_values import Mapped, value_of
 from scorers._mlflow_wrap import prepare
 from scorers._traces import read_trace
 
-_AGE = re.compile(r"(\d+)([smhdw])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _GROUPS = ("mlflow.trace.session", "mlflow.trace.user")
-_PAGE = 500
 _SPANS = 100
 
 
@@ -58,11 +54,12 @@ def labelled(
     found = client.get_experiment_by_name(experiment)
     if found is None:
         raise ValueError(f"there is no experiment {experiment!r} in the MLflow store")
-    clauses = [filter_string] if filter_string else []
-    if since is not None:
-        clauses.append(f"trace.timestamp_ms >= {_since_ms(since)}")
+    try:
+        oldest = None if since is None else milliseconds(moment(since))
+    except ValueError as error:
+        raise ValueError(f"since: {error}") from error
     labels: dict[str, Any] = {}
-    for info in _infos(client, found.experiment_id, clauses):
+    for info in trace_infos(client, found.experiment_id, filter_string=filter_string, oldest=oldest):
         label = _label(info.assessments or (), name, source)
         if label is not None and getattr(info.state, "value", info.state) == "OK":
             labels[info.trace_id] = label
@@ -108,51 +105,11 @@ def _label(assessments: Any, name: str, source: str | None) -> Any:
     return max(fitting, key=lambda item: item.last_update_time_ms or 0, default=None)
 
 
-def _infos(client: Any, experiment_id: str, clauses: list[str]) -> Iterator[Any]:
-    """Trace infos, newest first. Pages by time: MLflow's own page tokens double rows while traces arrive."""
-    seen: set[str] = set()
-    newest: int | None = None
-    token: str | None = None
-    while True:
-        until = [f"trace.timestamp_ms <= {newest}"] if newest is not None else []
-        page = client.search_traces(
-            locations=[experiment_id],
-            filter_string=" AND ".join([*clauses, *until]) or None,
-            max_results=_PAGE,
-            order_by=["timestamp_ms DESC"],
-            page_token=token,
-            include_spans=False,
-        )
-        for trace in page:
-            if trace.info.trace_id not in seen:
-                seen.add(trace.info.trace_id)
-                yield trace.info
-        if not page.token:
-            return
-        last = page[-1].info.timestamp_ms
-        token = page.token if last == newest else None
-        newest = last
-
-
 def _with_spans(client: Any, trace_ids: list[str]) -> Iterator[Any]:
     for start in range(0, len(trace_ids), _SPANS):
         part = trace_ids[start : start + _SPANS]
         traces = {t.info.trace_id: t for t in client._tracing_client.batch_get_traces(part)}
         yield from (traces[trace_id] for trace_id in part if trace_id in traces)
-
-
-def _since_ms(text: str) -> int:
-    if age := _AGE.fullmatch(text.strip()):
-        when = datetime.now(UTC) - timedelta(seconds=int(age[1]) * _UNIT_S[age[2]])
-    else:
-        try:
-            when = datetime.fromisoformat(text.strip())
-        except ValueError as error:
-            raise ValueError(
-                f"since: {text!r} is neither an age such as 30d or 12h nor an ISO date"
-            ) from error
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return int(when.timestamp() * 1000)
 
 
 def _check_store(uri: str | None) -> None:

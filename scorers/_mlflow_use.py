@@ -106,6 +106,12 @@ class MlflowScorer:
         """The MLflow release, whose judges change with it, and the version of a registered scorer."""
         return self._version
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether MLflow's scorer asks a model: its value is an opinion, like that of a judge."""
+        named = any(isinstance(getattr(self._scorer, key, None), str) for key in ("model", "_model"))
+        return named or "model" in type(self._scorer).model_fields
+
     def spec(self) -> dict[str, Any]:
         """The spec from which an equal scorer is built.
 
@@ -186,8 +192,7 @@ class MlflowScorer:
             raise ScorerSpecError(f"theirs: {self.theirs} cannot be made: {error}", key="options") from error
 
     def _failed(self, error: Exception) -> Score:
-        asks = any(isinstance(getattr(self._scorer, key, None), str) for key in ("model", "_model"))
-        asks = asks or "model" in type(self._scorer).model_fields
+        asks = self.asks_model
         reason: UnscoredReason = "judge_failed" if asks else "error"
         if isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower():
             reason = "timeout"

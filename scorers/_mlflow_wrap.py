@@ -55,8 +55,10 @@ def wrap(
     Its feedback keeps name, value and rationale; evidence, version and spec hash are in the metadata, and
     what a judge cost is where MLflow keeps it. What cannot be scored is a feedback with an error whose code
     is the reason, and no value: MLflow leaves it out of its means. Judges ask through their own ``complete``,
-    or the default one; MLflow's judge settings do not apply to them. Open-source MLflow (3.17) keeps and
-    schedules no class scorers: score production traces with ``promptmigrate traces score``.
+    or the default one; MLflow's judge settings do not apply to them. ``register()`` and ``start()`` are
+    refused, as MLflow (3.17) refuses them for every scorer class: its server registers built-in judges and,
+    where it is allowed to run them, the source text of decorated functions, and schedules only scorers that
+    ask a model of its gateway. Score production traces with ``promptmigrate traces score``.
 
     Args:
         ours: A scorer, its name or its spec, or a function that takes ``output``.
@@ -127,6 +129,18 @@ def _passes(at: float) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int | float) and value >= at
 
 
+def _not_kept(name: str, what: str) -> Exception:
+    from mlflow.exceptions import MlflowException
+
+    refused: Exception = MlflowException.invalid_parameter_value(
+        f"MLflow {what} no scorer classes, such as {name!r}: it keeps built-in judges and the source text of "
+        "decorated functions, and schedules only those that ask a model of its gateway. Score production "
+        f"traces with 'promptmigrate traces score --scorers {name}', run by any scheduler: a second run adds "
+        "nothing"
+    )
+    return refused
+
+
 @cache
 def _wrapper() -> Any:
     """The class of wrapped scorers, made when MLflow is first needed."""
@@ -142,5 +156,13 @@ def _wrapper() -> Any:
         ) -> Any:
             """Score one row."""
             return _run(self.ours, self.name, inputs, outputs, expectations, trace)
+
+        def register(self, **_: Any) -> Any:
+            """Refused: see :func:`wrap`."""
+            raise _not_kept(self.name, "registers")
+
+        def start(self, **_: Any) -> Any:
+            """Refused: see :func:`wrap`."""
+            raise _not_kept(self.name, "schedules")
 
     return Wrapped

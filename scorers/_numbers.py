@@ -114,7 +114,8 @@ def given(value: Any, *, marker: str | None = None, decimal_comma: bool = False)
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return Number(value) if math.isfinite(value) else None
+        # A whole number is finite, however long: isfinite() would refuse one that no float can hold.
+        return Number(value) if isinstance(value, int) or math.isfinite(value) else None
     if not isinstance(value, str):
         return None
     read = _given if len(value) <= _REMEMBERED else _given.__wrapped__

@@ -80,6 +80,22 @@ class Found:
         return f"{self.text[0]}{'*' * 6} ({len(self.text)} characters)"
 
 
+_KEY_HINT = (
+    "eyJ", "sk-", "sk_", "rk-", "rk_", "pk-", "pk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat",
+    "xox", "AKIA", "ASIA", "AIza", "hf_", "npm_", "gsk_", "shpat", "SG.", "-----BEGIN",
+)  # fmt: skip
+"""Every key holds one of these."""
+
+
+def suspicious(text: str) -> bool:
+    """Whether there may be something to :func:`find` in ``text``."""
+    return "@" in text or _has_key_hint(text) or _SEVEN_DIGITS.search(text) is not None
+
+
+def _has_key_hint(text: str) -> bool:
+    return any([hint in text for hint in _KEY_HINT])  # noqa: C419 - a generator costs more than it saves
+
+
 def find(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
     """What of the given kinds stands in ``text``, each once, in the order of the kinds."""
     found: dict[tuple[str, str], Found] = {}
@@ -87,7 +103,7 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
     digits = _SEVEN_DIGITS.search(text) is not None
     # A key may contain what looks like a number, and a card number what looks like a phone number.
     for kind in ("key", "email", "iban", "card", "ssn", "phone"):
-        if kind in ("iban", "card", "ssn", "phone") and not digits:
+        if not (_has_key_hint(text) if kind == "key" else "@" in text if kind == "email" else digits):
             continue
         for start, end in _FINDERS[kind](text):
             if _overlaps(taken, start, end):
@@ -164,6 +180,14 @@ def _is_reference(text: str, start: int) -> bool:
     )
 
 
+def _emails(text: str) -> Iterator[tuple[int, int]]:
+    # No address starts before the word in which the first @ stands.
+    first = text.rfind(" ", 0, text.find("@")) + 1
+    for match in _EMAIL.finditer(text, first):
+        if _real_email(text, match.start(), match.end()):
+            yield match.start(), match.end()
+
+
 def _phones(text: str) -> Iterator[tuple[int, int]]:
     yield from _spans(_PHONE, _real_phone)(text)
     for match in _CUED.finditer(text):
@@ -178,7 +202,7 @@ def _always(_: str, __: int, ___: int) -> bool:
 
 _FINDERS: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
     "key": _spans(_KEY, _always),
-    "email": _spans(_EMAIL, _real_email),
+    "email": _emails,
     "iban": _spans(_IBAN, _real_iban),
     "card": _spans(_CARD, _real_card),
     "ssn": _spans(_SSN, _always),

@@ -34,11 +34,12 @@ def edit_distance(a: str, b: str) -> int:
     if not a or not b:
         return len(a) + len(b)
     _check_size(a, b)
-    return _counter()(a, b)
+    return counter()(a, b)
 
 
 @cache
-def _counter() -> Callable[[str, str], int]:
+def counter() -> Callable[[str, str], int]:
+    """What counts the edits between two texts that are not empty, of whatever length."""
     if installed("rapidfuzz"):
         fast: Any = importlib.import_module("rapidfuzz.distance.Levenshtein")
         count: Callable[[str, str], int] = fast.distance
@@ -92,8 +93,13 @@ def common_subsequence(a: Sequence[_T], b: Sequence[_T]) -> int:
     return outside + len(left) - row.bit_count()
 
 
+def affordable(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether two sequences can be compared in bounded time."""
+    return len(a) * len(b) <= MAX_CELLS
+
+
 def _check_size(a: Sequence[Any], b: Sequence[Any]) -> None:
-    if len(a) * len(b) > MAX_CELLS:
+    if not affordable(a, b):
         raise TooLongError(f"{len(a)} times {len(b)} is more than can be compared in bounded time")
 
 

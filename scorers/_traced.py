@@ -1,7 +1,8 @@
 """What a trace tells about the cost, the time and the tokens of an answer.
 
 A trace is whatever the caller has: a mapping, a reply of promptmigrate, a trace of MLflow, the response of an
-OpenAI client. Only numbers are read from it.
+OpenAI client. Numbers are read from it, and what its
+spans gave out.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from scorers._json import read
 
 _COST = (
     ("cost_usd", 1.0), ("info.cost.total_cost", 1.0), ("cost.total_cost", 1.0), ("usage.cost", 1.0),
@@ -61,7 +64,7 @@ def _tokens(trace: Any, names: tuple[str, ...]) -> int | None:
 def _first(trace: Any, places: tuple[tuple[str, float], ...]) -> float | None:
     for prefix in ("", "reply.", "outcome.reply."):
         for path, factor in places:
-            value = _at(trace, prefix + path)
+            value = at(trace, prefix + path)
             if (
                 isinstance(value, int | float)
                 and not isinstance(value, bool)
@@ -72,7 +75,25 @@ def _first(trace: Any, places: tuple[tuple[str, float], ...]) -> float | None:
     return None
 
 
-def _at(value: Any, path: str) -> Any:
+def span_outputs(trace: Any) -> list[Any]:
+    """What each span of an MLflow trace (or of its dict) gave out, in the order of the spans."""
+    spans = at(trace, "data.spans")
+    if not isinstance(spans, list | tuple):
+        spans = at(trace, "spans")
+    found = []
+    for span in spans if isinstance(spans, list | tuple) else ():
+        given = at(span, "attributes")
+        # In its dicts, MLflow keeps each attribute as JSON text, and under a name with a dot.
+        value = given.get("mlflow.spanOutputs") if isinstance(given, Mapping) else None
+        if isinstance(value, str):
+            parsed = read(value)
+            value = None if parsed.problem else parsed.value
+        found.append(at(span, "outputs") if value is None else value)
+    return found
+
+
+def at(value: Any, path: str) -> Any:
+    """What stands at a dotted path of mappings and attributes; None if nothing does."""
     for part in path.split("."):
         if value is None:
             return None

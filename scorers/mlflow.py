@@ -21,15 +21,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scorers._mlflow_labels import labelled
+    from scorers._mlflow_traces import FilterError, milliseconds, moment, trace_infos
     from scorers._mlflow_use import MlflowScorer, use
     from scorers._mlflow_wrap import feedback, wrap
 
-__all__ = ["MlflowScorer", "feedback", "labelled", "use", "wrap"]
+__all__ = [
+    "FilterError",
+    "MlflowScorer",
+    "feedback",
+    "labelled",
+    "milliseconds",
+    "moment",
+    "trace_infos",
+    "use",
+    "wrap",
+]
 
 _HOMES = {
+    "FilterError": "_mlflow_traces",
     "MlflowScorer": "_mlflow_use",
     "feedback": "_mlflow_wrap",
     "labelled": "_mlflow_labels",
+    "milliseconds": "_mlflow_traces",
+    "moment": "_mlflow_traces",
+    "trace_infos": "_mlflow_traces",
     "use": "_mlflow_use",
     "wrap": "_mlflow_wrap",
 }

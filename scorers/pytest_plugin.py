@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,34 @@ _MARKER = (
 )
 
 
+def _check_names(config: pytest.Config) -> None:
+    """Tell of a folder or file of the user's that is called like this package.
+
+    Raises:
+        pytest.UsageError: it is what ``import scorers`` finds.
+    """
+    import scorers
+
+    ours = Path(__file__).resolve().parent
+    found = Path(scorers.__file__ or "").resolve()
+    if found.parent != ours:
+        raise pytest.UsageError(
+            f"'import scorers' finds {found}, not the installed package at {ours}: rename that file or "
+            "folder, or leave the plug-in out with -p no:scorers"
+        )
+    for folder in dict.fromkeys((config.rootpath, config.invocation_params.dir)):
+        for path in (folder / "scorers.py", folder / "scorers"):
+            theirs = path.is_file() or (path.is_dir() and any(path.glob("*.py")))
+            if theirs and path.resolve() != ours:
+                config.issue_config_time_warning(
+                    pytest.PytestConfigWarning(
+                        f"{path} is called like the installed package 'scorers', and 'import scorers' finds "
+                        "only one of them, depending on how pytest is started: rename yours"
+                    ),
+                    stacklevel=2,
+                )
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("scorers", "scores of model outputs")
@@ -53,6 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Announce the marker, and start what the options ask for."""
+    _check_names(config)
     config.addinivalue_line("markers", _MARKER)
     if not hasattr(config, "workerinput"):  # pytest-xdist: results come together in the main process
         config.pluginmanager.register(_Collector(config), "scorers-collector")

@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,20 @@ The same scorer from a spec, as in an experiment file:
 ```python
 >>> scorers.from_spec({"use": "label_match", "find": True}) == scorers.label_match(find=True)
 True
+
+```
+
+A folder or file of your own called `scorers` that Python finds first hides this package: then
+`import scorers` is yours, and nothing of ours runs that could say so. promptmigrate's own commands and
+modules refuse with the name of that folder, and the pytest plug-in refuses or warns where it is loaded at
+all.
+
+Many rows at once are scored several times faster by `batch(samples)`, or from two lists:
+
+```python
+>>> scores = scorers.exact_match().score_columns(["Paris", "Rome"], ["Paris", "Oslo"])
+>>> [score.value for score in scores], scores[1].rationale
+([1.0, 0.0], "expected 'Oslo', got 'Rome'")
 
 ```
 
@@ -201,13 +215,17 @@ def _base(module: str, name: str) -> list[Option]:
 
 def _own_options(kind: Any) -> Iterator[Option]:
     """What a class and its private bases state, without what all scorers and all judges have."""
-    shared = {o.name for o in (*_base("scorers._base", "Base"), *_base("scorers._judge", "JudgeBase"))}
+    shared = {o.name: o for o in (*_base("scorers._base", "Base"), *_base("scorers._judge", "JudgeBase"))}
     for base in reversed(kind.__mro__):
         if base.__name__ in ("Base", "Measure", "JudgeBase") or not base.__module__.startswith("scorers"):
             continue
         for option in _stated(base):
-            if option.name not in shared and option.name in kind.__dataclass_fields__:
+            if option.name not in kind.__dataclass_fields__ or option.name == "name":
+                continue
+            if option.name not in shared:
                 yield option
+            elif option.default != shared[option.name].default:  # the same option with another default
+                yield replace(shared[option.name], default=option.default)
 
 
 @cache

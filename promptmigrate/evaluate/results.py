@@ -60,6 +60,16 @@ class Evaluation:
                 values.append(value)
         return math.fsum(values) / len(values) if values else None
 
+    def score(self, variant: Variant, example: Example, scorer: str) -> float | None:
+        """What ``scorer`` gave, averaged over repeats; None where it scored none of them."""
+        values = [
+            score.value
+            for outcome in self._answered(variant, (example,))
+            for score in outcome.scores
+            if score.name == scorer and score.value is not None
+        ]
+        return math.fsum(values) / len(values) if values else None
+
     def mean_quality(self, variant: Variant) -> float | None:
         """Mean quality of ``variant`` over its scored Examples, by their weights."""
         return self.summary(variant).quality

@@ -7,11 +7,14 @@ the call cache. A failed call is an Outcome without scores, never a score.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from promptmigrate.errors import PromptMigrateError
+from promptmigrate.evaluate.embedding import embedding_model, score_embedded
+from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.results import Evaluation, Key
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
@@ -23,7 +26,6 @@ from scorers import (
     Score,
     Scorer,
     most_questions,
-    response_format,
     run_judge,
 )
 
@@ -68,8 +70,11 @@ class Evaluator:
         door: The way to the models; its budget and cache apply.
         measures: The scorers; their names must differ.
         concurrency: Examples in work at a time; the door's own limits apply below it.
+        turn: Where in the list of jobs to begin, as a share in [0, 1): several workers on the same jobs
+            begin apart, so that each finds done what it comes to later.
         log: Where each Outcome is appended as it comes.
         on_progress: Called after each Outcome, on the door's thread; must be quick.
+        program: Answers for the Variants of a program with several prompts.
     """
 
     def __init__(
@@ -78,10 +83,12 @@ class Evaluator:
         measures: Sequence[Measure],
         *,
         concurrency: int = 64,
+        turn: float = 0.0,
         log: OutcomeLog | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        program: Callable[[Variant, Example, int], Awaitable[Reply]] | None = None,
     ) -> None:
-        self._door = door
+        self._door, self._program = door, program
         self._measures = tuple(measures)
         # isinstance() of a protocol looks at every attribute: too slow for once per output
         self._judges = frozenset(m.scorer.name for m in measures if isinstance(m.scorer, Judge))
@@ -89,9 +96,21 @@ class Evaluator:
         if len(self._weights) != len(self._measures):
             raise ValueError("two scorers have the same name; give one of them another 'name'")
         self._concurrency = concurrency
+        self._turn = turn
         self._log = log
         self._on_progress = on_progress
         self._done: dict[Key, Outcome] = {}
+        self._asked = self._sent = 0
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The scorers with their weights."""
+        return self._measures
+
+    @property
+    def retry_rate(self) -> float:
+        """Requests sent beyond one for each answer, as a share, over the task calls of this process."""
+        return max(0.0, self._sent / self._asked - 1) if self._asked else 0.0
 
     def run(
         self, variants: Sequence[Variant], examples: Sequence[Example], *, phase: str = "", repeats: int = 1
@@ -152,7 +171,8 @@ class Evaluator:
         """Works ``jobs`` off; returns the Outcomes that may come out better when asked again."""
         failed: dict[Key, Outcome] = {}
         counts = {"done": 0, "errors": 0, "cached": 0}
-        queue: Iterator[Job] = iter(jobs)
+        first = int(len(jobs) * self._turn)
+        queue: Iterator[Job] = chain(jobs[first:], jobs[:first])
 
         stopped: list[PromptMigrateError] = []
 
@@ -168,6 +188,9 @@ class Evaluator:
                     return
                 settled = outcome.reply.answered and all(s.unscored != "judge_failed" for s in outcome.scores)
                 (self._done if settled else failed)[_key(job)] = outcome
+                if not outcome.reply.cached:
+                    self._asked += 1
+                    self._sent += outcome.reply.attempts
                 counts["done"] += 1
                 counts["errors"] += not settled
                 counts["cached"] += outcome.reply.cached
@@ -190,6 +213,9 @@ class Evaluator:
         return failed
 
     async def _one(self, variant: Variant, example: Example, repeat: int) -> Outcome:
+        if variant.components and self._program is not None:
+            reply = await self._program(variant, example, repeat)
+            return await self._scored(variant, example, repeat, reply)
         request = Request(
             model=variant.model,
             messages=variant.prompt.render(example.inputs),
@@ -211,6 +237,8 @@ class Evaluator:
     async def _score(self, measure: Measure, sample: Sample) -> Score:
         scorer = measure.scorer
         try:
+            if embedding_model(scorer) is not None:
+                return await score_embedded(self._door, scorer, sample, measure.params)
             if scorer.name not in self._judges:
                 asynchronous = getattr(scorer, "score_async", None)
                 if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
@@ -226,7 +254,7 @@ class Evaluator:
                 )
 
             async def complete(question: Question) -> Answer:
-                return _answer(await self._door.acomplete(_judge_request(question, measure.params)))
+                return await ask_judge(self._door, question, measure.params)
 
             return await run_judge(cast(Judge, scorer), sample, complete)
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -253,16 +281,6 @@ def _key(job: Job) -> Key:
     return job[0].digest, job[1].id, job[2]
 
 
-def _judge_request(question: Question, params: Mapping[str, Any]) -> Request:
-    asked = {"max_tokens": question.max_tokens} if question.max_tokens else {}
-    return Request(
-        model=question.model,
-        messages=tuple(question.messages),
-        params={**asked, **response_format(question), **params},
-        purpose="judge",
-    )
-
-
 def _recorded_reply(example: Example) -> Reply:
     recorded = example.metadata
     return Reply(
@@ -275,14 +293,4 @@ def _recorded_reply(example: Example) -> Reply:
         latency_s=float(recorded.get("latency_s") or 0.0),
         cached=True,
         attempts=0,
-    )
-
-
-def _answer(reply: Reply) -> Answer:
-    return Answer(
-        text=reply.text if reply.answered else None,
-        error=None if reply.answered else f"{reply.kind}: {reply.error}",
-        cost_usd=reply.cost_usd,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
     )

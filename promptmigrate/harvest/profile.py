@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,9 +11,10 @@ from promptmigrate import template
 from promptmigrate.harvest._call import TIMESTAMP, Tally
 from promptmigrate.harvest.build import Built
 from promptmigrate.types import Dataset, Example
+from scorers import mine_contract
 
 MAX_LABELS = 20
-MAX_LABEL_CHARS = 60
+MAX_KEYS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,24 @@ class Profile:
     last: str | None
     models: Mapping[str, int]
     splits: Mapping[str, int]
+    form: Mapping[str, Any]
+    """What production's answers look like: the contract that :func:`scorers.mine_contract` reads off them."""
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the verdict must know about the data, one sentence each."""
+        if not self.conflicts:
+            return ()
+        return (
+            f"production gave different answers to the same inputs on {self.conflicts} of {self.kept} rows; "
+            "the most frequent one is the reference, so a candidate that gives another of them counts as "
+            "wrong there",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return asdict(self)
+        return {**asdict(self), "warnings": list(self.warnings)}
 
     def lines(self) -> list[str]:
         """For a terminal, one fact per line."""
@@ -73,6 +86,8 @@ class Profile:
             lines.append(f"known to be right: {self.expectations} of {self.kept}")
         if self.labels:
             lines.append(f"answers: {_counts(self.labels)}")
+        if self.form:
+            lines.append(f"form of the answers: {_told(self.form)}")
         lines.append(f"characters of inputs: {_quantiles(self.input_chars)}")
         if self.reference_chars:
             lines.append(f"characters of answers: {_quantiles(self.reference_chars)}")
@@ -83,6 +98,7 @@ class Profile:
         if self.models:
             lines.append(f"models: {_counts(self.models)}")
         lines.append("split: " + ", ".join(f"{name} {count}" for name, count in self.splits.items()))
+        lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"note: {note}" for note in self.notes]
         return lines
 
@@ -102,6 +118,9 @@ def profile(dataset: Dataset, built: Built, tally: Tally) -> Profile:
         groups=len({example.cluster for example in dataset}),
         expectations=sum(bool(example.expectations) for example in dataset),
         labels=_labels(dataset.examples),
+        form=mine_contract(
+            example.expected if example.reference is None else example.reference for example in dataset
+        ),
         input_chars=_spread(
             [sum(len(template.as_text(value)) for value in example.inputs.values()) for example in dataset]
         ),
@@ -121,19 +140,30 @@ def profile(dataset: Dataset, built: Built, tally: Tally) -> Profile:
 
 
 def _labels(examples: Sequence[Example]) -> dict[str, int]:
-    """How often each answer occurs, if answers look like labels: few, short and repeated."""
-    texts = []
-    for example in examples:
-        expected = example.expected
-        if expected is not None:
-            texts.append(
-                expected.strip() if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
-            )
-    counts = Counter(texts)
-    few = len(counts) <= MAX_LABELS and len(counts) * 2 <= len(texts)
-    if not few or any(len(text) > MAX_LABEL_CHARS for text in counts):
+    """How often each answer occurs, if the answers are labels."""
+    expected = [example.expected for example in examples if example.expected is not None]
+    if mine_contract(expected).get("kind") != "label":
         return {}
-    return dict(counts.most_common())
+    return dict(Counter(template.as_text(value).strip() for value in expected).most_common(MAX_LABELS))
+
+
+def _told(form: Mapping[str, Any]) -> str:
+    """A contract in one line."""
+    told = [str(form["kind"])]
+    for rule, value in form.items():
+        if rule == "keys":
+            keys = [f"{path} ({'/'.join(key['types'])})" for path, key in value.items()]
+            more = f" and {len(keys) - MAX_KEYS} more" if len(keys) > MAX_KEYS else ""
+            told.append(f"with {', '.join(keys[:MAX_KEYS])}{more}")
+        elif rule == "labels":
+            told.append(f"one of {len(value)}")
+        elif rule == "markdown":
+            told.append("Markdown" if value else "no Markdown")
+        elif isinstance(value, list):
+            told.append(f"{value[0]} to {value[1]} {rule}")
+        elif isinstance(value, str) and rule != "kind":
+            told.append(f"{rule.replace('_', ' ')} {value!r}")
+    return ", ".join(told)
 
 
 def _spread(lengths: Sequence[int]) -> dict[str, int]:

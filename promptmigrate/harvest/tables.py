@@ -78,7 +78,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
                 continue
             number += 1
             try:
-                value = json.loads(text, parse_constant=_no_constant)
+                value = json.loads(text.rstrip("\r\n"), parse_constant=_no_constant)
             except (ValueError, RecursionError) as error:
                 said = getattr(error, "msg", None) or str(error)
                 column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,33 +11,13 @@ from promptmigrate.errors import DataError
 from promptmigrate.harvest import markers
 from promptmigrate.harvest._call import Call, Tally
 from promptmigrate.harvest.recognise import LOST, Wanted, recognise, reject
+from scorers.mlflow import FilterError, milliseconds, moment, trace_infos
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PAGE = 500
-"""Traces asked for at a time, without their spans."""
 SPAN_BATCH = 200
 """Traces whose spans are read at a time."""
-_AGE = re.compile(r"(\d+)([smhdw])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def moment(text: str, *, now: datetime | None = None, what: str = "since") -> datetime:
-    """The time that an age (``30d``, ``12h``) or an ISO date means; without a zone it is UTC.
-
-    Raises:
-        DataError: neither an age nor a date.
-    """
-    if age := _AGE.fullmatch(text.strip()):
-        return (now or datetime.now(UTC)) - timedelta(seconds=int(age[1]) * _UNIT_S[age[2]])
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise DataError(
-            f"data.traces.{what}: {text!r} is neither an age such as 30d or 12h nor an ISO date"
-        ) from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def read_traces(
@@ -73,8 +52,8 @@ def read_traces(
     experiment_id = mlflow_store.experiment_id(client, experiment, uri=uri)
     tally.source = f"experiment {experiment!r} in {mlflow_store.public_uri(uri)}"
     now = datetime.now(UTC)
-    newest = _ms(moment(until, now=now, what="until") if until else now + timedelta(days=1))
-    oldest = _ms(moment(since, now=now)) if since else None
+    newest = _moment(until, now, "until") if until else milliseconds(now + timedelta(days=1))
+    oldest = _moment(since, now, "since") if since else None
     calls: list[Call] = []
     waiting: list[Any] = []
 
@@ -106,50 +85,12 @@ def read_traces(
 def _infos(
     client: MlflowClient, experiment_id: str, filter_string: str | None, oldest: int | None, newest: int
 ) -> Iterator[Any]:
-    """Trace infos from ``newest`` down to ``oldest`` (milliseconds), each once.
-
-    MLflow pages by OFFSET, which doubles or skips rows while traces arrive. So each page starts at the time
-    of the last one seen; OFFSET is used only inside one millisecond that fills a whole page.
-    """
-    seen: set[str] = set()
-    token: str | None = None
-    while True:
-        clauses = [filter_string] if filter_string else []
-        clauses.append(f"trace.timestamp_ms <= {newest}")
-        if oldest is not None:
-            clauses.append(f"trace.timestamp_ms >= {oldest}")
-        page = _search(client, experiment_id, " AND ".join(clauses), token, bool(filter_string))
-        for trace in page:
-            if trace.info.trace_id not in seen:
-                seen.add(trace.info.trace_id)
-                yield trace.info
-        if not page.token:
-            return
-        last = page[-1].info.timestamp_ms
-        token = page.token if last >= newest else None
-        newest = min(newest, last)
-
-
-def _search(
-    client: MlflowClient, experiment_id: str, clause: str, token: str | None, has_filter: bool
-) -> Any:
-    from mlflow.exceptions import MlflowException
-
     try:
-        return client.search_traces(
-            locations=[experiment_id],
-            filter_string=clause,
-            max_results=PAGE,
-            order_by=["timestamp_ms DESC"],
-            page_token=token,
-            include_spans=False,
+        yield from trace_infos(
+            client, experiment_id, filter_string=filter_string, oldest=oldest, newest=newest
         )
-    except MlflowException as error:
-        if has_filter and error.error_code == "INVALID_PARAMETER_VALUE":
-            raise DataError(
-                f"data.traces.filter is refused by MLflow: {mlflow_store.one_line(error)}"
-            ) from error
-        raise
+    except FilterError as error:
+        raise DataError(f"data.traces.filter is refused by MLflow: {mlflow_store.one_line(error)}") from error
 
 
 def _with_spans(client: MlflowClient, uri: str, infos: Sequence[Any]) -> list[Any]:
@@ -170,5 +111,8 @@ def _with_spans(client: MlflowClient, uri: str, infos: Sequence[Any]) -> list[An
     return [traces.get(trace_id) for trace_id in ids]
 
 
-def _ms(when: datetime) -> int:
-    return int(when.timestamp() * 1000)
+def _moment(text: str, now: datetime, what: str) -> int:
+    try:
+        return milliseconds(moment(text, now=now))
+    except ValueError as error:
+        raise DataError(f"data.traces.{what}: {error}") from error

@@ -79,6 +79,17 @@ class Caller:
                 # None: whoever asked was cancelled, and one of those who wait for it asks instead.
                 flight.set_result(reply)
 
+    async def recall(self, request: Request) -> Reply | None:
+        """The reply to ``request`` that is kept; nobody is asked, nothing is counted."""
+        route = self.routes.find(request.model)
+        key = request_key(route.identity, route.wire_model, request.messages, request.params, request.repeat)
+        if route.recording is not None:
+            return route.recording.get(key)
+        if isinstance(self._cache, SharedCache):
+            return await self._cache.find(key)
+        found = None if self._cache is None else self._cache.get(key)
+        return None if found is None else self._priced(route, found)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self.routes.aclose()

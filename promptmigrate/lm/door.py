@@ -173,6 +173,14 @@ class Door:
         endpoint, wire_model = resolve(name, self._endpoints)
         return self._prices.find(name, endpoint, wire_model)
 
+    def recall(self, request: Request) -> Reply | None:
+        """The reply to a request that was answered before, from the cache or a recording; asks nobody.
+
+        Raises:
+            StorageError: the cache cannot be read.
+        """
+        return self.run(self._caller.recall(request))
+
     @property
     def spend(self) -> Spend:
         """What was spent so far."""

@@ -33,6 +33,8 @@ class Sizes:
             if name in params:
                 size += len(json.dumps(params[name], default=str))
         given = size / _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * (len(messages) + 1)
+        if messages and messages[0]["role"] == "embed":
+            return math.ceil(given * self._ratio), 0
         bound = params.get("max_completion_tokens") or params.get("max_tokens")
         if not isinstance(bound, int | float) or bound <= 0:
             bound = max(DEFAULT_OUTPUT_TOKENS, 2 * self._longest)

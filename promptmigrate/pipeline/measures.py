@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from promptmigrate.config import Config, ScorerConfig
 from promptmigrate.errors import ConfigError
 from promptmigrate.evaluate import Measure
 from promptmigrate.types import Example
 
-_MOST_LABELS = 40
-_LABEL_CHARS = 60
+if TYPE_CHECKING:
+    from scorers import Calibration, Scorer
 
 
-def measures(config: Config, examples: Sequence[Example]) -> tuple[Measure, ...]:
+def measures(config: Config, examples: Sequence[Example], *, folder: Path = Path()) -> tuple[Measure, ...]:
     """The Measures of ``config`` for ``examples`` (those that search may see).
 
+    Args:
+        config: The experiment.
+        examples: What ``auto`` and a ``format_contract`` without settings are made from.
+        folder: Where calibration cards are looked for first; then in the working folder.
+
     Raises:
-        ConfigError: a scorer or an option of one does not exist, or a judge lacks its model.
+        ConfigError: a scorer or an option of one does not exist, a judge lacks its model, or a calibration
+            card cannot be read or is another judge's.
     """
     import scorers
     from scorers import Judge
 
     found = []
     for index, item in enumerate(config.scorers):
-        spec = choose(examples, judge=item.judge) if item.use == "auto" else item.spec
         try:
-            scorer = scorers.from_spec(spec)
+            scorer = scorers.from_spec(_spec(item, examples))
         except ValueError as error:
             raise ConfigError(f"scorers.{index}: {error}", key=f"scorers.{index}") from error
         if isinstance(scorer, Judge) and not scorer.model:
@@ -41,7 +46,82 @@ def measures(config: Config, examples: Sequence[Example]) -> tuple[Measure, ...]
     names = [measure.scorer.name for measure in found]
     if len(set(names)) != len(names):
         raise ConfigError("scorers: two of them have the same name; give one another 'name'", key="scorers")
+    calibrations(config, found, folder=folder)
     return tuple(found)
+
+
+def calibrations(
+    config: Config, chosen: Sequence[Measure], *, folder: Path = Path()
+) -> Mapping[str, Calibration | None]:
+    """The calibration card of each judge among ``chosen`` by its name; None for a judge without one.
+
+    A measure has a card only if the experiment names one.
+
+    Args:
+        config: The experiment that ``chosen`` was made of.
+        chosen: What :func:`measures` gave for it.
+        folder: Where cards are looked for first; then in the working folder.
+
+    Raises:
+        ConfigError: a card cannot be read, or is about another judge, model or wording.
+    """
+    cards: dict[str, Calibration | None] = {}
+    for index, (item, measure) in enumerate(zip(config.scorers, chosen, strict=True)):
+        if item.calibration is not None:
+            cards[measure.scorer.name] = _card(item.calibration, measure.scorer, f"scorers.{index}", folder)
+        elif is_judge(measure.scorer):
+            cards[measure.scorer.name] = None
+    return cards
+
+
+def is_judge(scorer: Scorer) -> bool:
+    """Whether its scores are a model's opinion: one of our judges, or a bridged one of MLflow."""
+    from scorers import Judge
+
+    return isinstance(scorer, Judge) or bool(getattr(scorer, "asks_model", False))
+
+
+def _card(name: str, scorer: Scorer, where: str, folder: Path) -> Calibration:
+    from scorers import load_card, models_of
+
+    key = f"{where}.calibration"
+    path = folder / name if (folder / name).exists() else Path(name)
+    try:
+        card = load_card(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{key}: the card {name} cannot be read: {error.strerror}; 'promptmigrate calibrate' writes one",
+            key=key,
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}", key=key) from error
+    if card.valid_for(scorer):
+        return card
+    now = models_of(scorer)
+    if card.models != now:
+        about = f"{', '.join(card.models) or 'no model'}, and this judge asks {', '.join(now) or 'none'}"
+    elif card.judge != scorer.name:
+        about = f"the judge {card.judge!r}, and this one is {scorer.name!r}"
+    else:
+        about = "other options, another rubric or another wording of it"
+    raise ConfigError(
+        f"{key}: the card {name} is about {about}; calibrate this judge (promptmigrate calibrate)", key=key
+    )
+
+
+def _spec(item: ScorerConfig, examples: Sequence[Example]) -> dict[str, Any]:
+    """The spec that is meant, with what the user left to the data."""
+    if item.use == "auto":
+        return choose(examples, judge=item.judge)
+    if item.use == "format_contract" and "contract" not in item.spec:
+        import scorers
+
+        answers = [e.expected if e.reference is None else e.reference for e in examples]
+        contract = scorers.mine_contract(answers)
+        if not contract:
+            raise ValueError("format_contract: there is no answer to mine a contract from; give 'contract'")
+        return {**item.spec, "contract": contract}
+    return item.spec
 
 
 def models(config: Config, chosen: Sequence[Measure]) -> tuple[str, ...]:
@@ -57,41 +137,24 @@ def choose(examples: Sequence[Example], *, judge: str | None = None) -> dict[str
 
     A free text is compared by a judge where one is named, else literally.
     """
-    expected = [e.expected for e in examples if e.expected is not None]
-    texts = [value for value in expected if isinstance(value, str)]
-    if not expected:
-        return {"use": "exact_match"}
-    if all(_is_json(value) for value in expected):
+    import scorers
+
+    contract = scorers.mine_contract(example.expected for example in examples)
+    kind = contract.get("kind")
+    if kind == "json":
         return {"use": "json_match"}
-    if len(texts) == len(expected) and all(len(text) <= _LABEL_CHARS for text in texts):
-        distinct = {text.strip().casefold() for text in texts}
-        if all(_is_number(text) for text in texts):
-            return {"use": "numeric_match"}
-        if len(distinct) <= min(_MOST_LABELS, max(2, len(texts) // 3)):
-            return {"use": "label_match"}
-    elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in expected):
+    if kind == "number" or (kind == "label" and _are_numbers(contract["labels"])):
         return {"use": "numeric_match"}
+    if kind == "label":
+        return {"use": "label_match"}
     return {"use": "equivalence", "model": judge} if judge else {"use": "exact_match"}
 
 
-def _is_json(value: object) -> bool:
-    if isinstance(value, dict | list):
-        return True
-    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        json.loads(value)
-    except ValueError:
-        return False
-    return True
+def _are_numbers(labels: Sequence[str]) -> bool:
+    import scorers
 
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.strip().strip("$€£%").replace(",", ""))
-    except ValueError:
-        return False
-    return True
+    whole = scorers.numeric_match(strict=True)
+    return all(whole(output=label, expected=label).value == 1.0 for label in labels)
 
 
 def describe(items: Sequence[ScorerConfig], chosen: Sequence[Measure]) -> str:

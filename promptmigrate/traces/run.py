@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from promptmigrate.errors import PromptMigrateError, UsageError
 from promptmigrate.traces.settings import ScoringFile
-from promptmigrate.traces.store import TraceStore, moment, scored_by
-from promptmigrate.types import Request
+from promptmigrate.traces.store import TraceStore, scored_by
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
     from scorers import Answer, Complete, Question, Score, Scorer
-    from scorers._traces import RecordedCall
+    from scorers.running import RecordedCall
 
 _BATCH = 100
 """Traces whose spans are held at a time."""
@@ -102,8 +101,8 @@ def score(job: ScoreJob, *, on_progress: Callable[[int, int], None] | None = Non
 
     store = TraceStore(job.experiment, job.tracking_uri)
     infos = store.infos(
-        since=moment(job.since, what="--since") if job.since else None,
-        until=moment(job.until, what="--until") if job.until else None,
+        since=_moment(job.since, "--since"),
+        until=_moment(job.until, "--until"),
         filter_string=job.filter_string,
         sample=job.sample,
         limit=job.limit,
@@ -124,18 +123,19 @@ def score(job: ScoreJob, *, on_progress: Callable[[int, int], None] | None = Non
 
 class _Run:
     def __init__(self, store: TraceStore, door: Door, job: ScoreJob, report: Report) -> None:
-        from scorers._bridge import spec_hash
+        from scorers.running import spec_hash
 
         self._store, self._door, self._report = store, door, report
         self._scorers = job.scoring.scorers
         self._hashes = {scorer.name: spec_hash(scorer) for scorer in self._scorers}
-        self._ask = {s.name: _through(door, job.scoring.params.get(s.name, {})) for s in self._scorers}
+        self._params = job.scoring.params
+        self._ask = {s.name: _through(door, self._params.get(s.name, {})) for s in self._scorers}
         self._rows: list[Row] = []
         self._stop: PromptMigrateError | None = None
 
     def all(self, infos: Sequence[Any], on_progress: Callable[[int, int], None] | None) -> Report:
         from promptmigrate.errors import BudgetExceeded
-        from scorers._traces import summarise
+        from scorers.running import summarise
 
         try:
             for start in range(0, len(infos), _BATCH):
@@ -157,7 +157,7 @@ class _Run:
         return self._report
 
     def _batch(self, infos: Iterable[Any]) -> None:
-        from scorers._traces import read_trace
+        from scorers.running import read_trace
 
         earlier = {info.trace_id: self._earlier(info) for info in infos}
         # Spans are needed for all: the summary tells scores by model, which only they hold.
@@ -198,12 +198,17 @@ class _Run:
                 group.create_task(one(call, scores))
 
     async def _score_one(self, call: RecordedCall, scorer: Scorer, scores: dict[str, Score]) -> None:
-        from scorers._bridge import broken
-        from scorers._traces import score_call
+        from promptmigrate.evaluate import embedding_model, score_embedded
+        from scorers.running import broken, score_call
 
         try:
             try:
-                found = await score_call(scorer, call.sample(scorer), self._ask[scorer.name])
+                sample = call.sample(scorer)
+                if embedding_model(scorer) is not None:
+                    params = self._params.get(scorer.name, {})
+                    found = await score_embedded(self._door, scorer, sample, params)
+                else:
+                    found = await score_call(scorer, sample, self._ask[scorer.name])
             except PromptMigrateError:
                 raise
             except Exception as error:  # noqa: BLE001 - a plug-in that breaks leaves this trace unscored
@@ -221,34 +226,32 @@ class _Run:
             self._stop = self._stop or error
 
 
-def _models(scorers: Iterable[Scorer]) -> list[str]:
-    from scorers._deliberate import models_of
+def _moment(text: str | None, option: str) -> int | None:
+    """Milliseconds since 1970 of an age or an ISO date."""
+    from scorers.mlflow import milliseconds, moment
 
-    return list(dict.fromkeys(model for s in scorers if hasattr(s, "ask") for model in models_of(s)))
+    if not text:
+        return None
+    try:
+        return milliseconds(moment(text))
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from error
+
+
+def _models(scorers: Iterable[Scorer]) -> list[str]:
+    from promptmigrate.evaluate import embedding_model
+    from scorers import models_of
+
+    asked = [s for s in scorers if hasattr(s, "ask") or embedding_model(s) is not None]
+    return list(dict.fromkeys(model for s in asked for model in models_of(s)))
 
 
 def _through(door: Door, params: Mapping[str, Any]) -> Complete:
     """The way of a judge through the door. What must stop the run is raised."""
 
     async def complete(question: Question, /) -> Answer:
-        from scorers import Answer
-        from scorers._complete import response_format
+        from promptmigrate.evaluate import ask_judge
 
-        asked: dict[str, Any] = {"max_tokens": question.max_tokens} if question.max_tokens else {}
-        reply = await door.acomplete(
-            Request(
-                model=question.model,
-                messages=tuple(question.messages),
-                params={**asked, **response_format(question), **params},
-                purpose="judge",
-            )
-        )
-        return Answer(
-            text=reply.text if reply.answered else None,
-            error=None if reply.answered else f"{reply.kind}: {reply.error}",
-            cost_usd=reply.cost_usd,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-        )
+        return await ask_judge(door, question, params)
 
     return complete

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from promptmigrate import mlflow_store
-from promptmigrate.errors import DataError, UsageError
+from promptmigrate.errors import DataError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from scorers import Score, Scorer
 
-PAGE = 500
-"""Traces asked for at a time, without their spans."""
-_AGE = re.compile(r"(\d+)([smhdw])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MADE_BY_EVALUATION = ("mlflow.trace.sourceScorer", "mlflow.eval.requestId")
-
-
-def moment(text: str, *, what: str) -> int:
-    """Milliseconds since 1970 of an age (``24h``, ``7d``) or an ISO date; without a zone it is UTC.
-
-    Raises:
-        UsageError: neither an age nor a date.
-    """
-    if age := _AGE.fullmatch(text.strip()):
-        when = datetime.now(UTC) - timedelta(seconds=int(age[1]) * _UNIT_S[age[2]])
-    else:
-        try:
-            when = datetime.fromisoformat(text.strip())
-        except ValueError as error:
-            raise UsageError(
-                f"{what} {text!r} is neither an age such as 24h or 7d nor an ISO date"
-            ) from error
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return int(when.timestamp() * 1000)
 
 
 def rank(trace_id: str) -> float:
@@ -88,41 +63,14 @@ class TraceStore:
         return sorted(chosen, key=lambda info: -info.timestamp_ms)
 
     def _all(self, since: int | None, until: int | None, filter_string: str | None) -> Iterator[Any]:
-        # MLflow pages by OFFSET, which doubles or skips rows while traces arrive: each page starts at the
-        # time of the last trace seen; OFFSET is used only inside one millisecond that fills a whole page.
-        seen: set[str] = set()
-        newest, token = until, None
-        while True:
-            clauses = [filter_string] if filter_string else []
-            clauses += [f"trace.timestamp_ms <= {newest}"] if newest is not None else []
-            clauses += [f"trace.timestamp_ms >= {since}"] if since is not None else []
-            page = self._page(" AND ".join(clauses) or None, token, refusable=bool(filter_string))
-            for trace in page:
-                if trace.info.trace_id not in seen:
-                    seen.add(trace.info.trace_id)
-                    yield trace.info
-            if not page.token:
-                return
-            last = page[-1].info.timestamp_ms
-            token = page.token if last == newest else None
-            newest = last
-
-    def _page(self, clause: str | None, token: str | None, *, refusable: bool) -> Any:
-        from mlflow.exceptions import MlflowException
+        from scorers.mlflow import FilterError, trace_infos
 
         try:
-            return self._client.search_traces(
-                locations=[self._experiment_id],
-                filter_string=clause,
-                max_results=PAGE,
-                order_by=["timestamp_ms DESC"],
-                page_token=token,
-                include_spans=False,
+            yield from trace_infos(
+                self._client, self._experiment_id, filter_string=filter_string, oldest=since, newest=until
             )
-        except MlflowException as error:
-            if refusable and error.error_code == "INVALID_PARAMETER_VALUE":
-                raise DataError(f"the filter is refused by MLflow: {mlflow_store.one_line(error)}") from error
-            raise
+        except FilterError as error:
+            raise DataError(f"the filter is refused by MLflow: {mlflow_store.one_line(error)}") from error
 
     def traces(self, trace_ids: Sequence[str]) -> list[Any]:
         """The traces with their spans; those that are gone are left out."""
@@ -144,7 +92,7 @@ class TraceStore:
 
 def scored_by(info: Any, spec_hash: str) -> Any:
     """The feedback that a scorer with this spec hash left on a trace earlier, or None."""
-    from scorers._mlflow_wrap import SPEC_HASH
+    from scorers.running import SPEC_HASH
 
     for item in info.assessments or ():
         mine = (item.metadata or {}).get(SPEC_HASH) == spec_hash

@@ -19,6 +19,7 @@ _SHOWN = 50
 class Itemised(JudgeBase):
     """One question; the answer lists items with a verdict each, and the value is their mean."""
 
+    max_tokens: int = 4096
     blank: ClassVar[float | None] = 0.0
     noun: ClassVar[str] = "item"
     """What the items are called."""

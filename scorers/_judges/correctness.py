@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scorers._judge import JudgeBase, told_inputs
+from scorers._judges._against import AgainstExpected
 from scorers._settle import settled
-from scorers._text import as_text, clip
 from scorers._types import Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Correctness(JudgeBase):
+class Correctness(AgainstExpected):
     """1.0 where the output agrees with the expected answer or facts, else 0.0.
 
     The expected value may be an answer, a list of facts, or a mapping of expectations. An empty output is
@@ -39,14 +38,7 @@ class Correctness(JudgeBase):
         # Two different numbers stay a question: a value may be right in another unit.
         if said is None or said[1] == "other_number":
             return None
-        same, check = said
-        return self._found(
-            float(same),
-            "match" if same else check,
-            "" if same else f"expected {clip(sample.expected)!r}, got {clip(sample.output)!r}",
-            verdict="CORRECT" if same else "INCORRECT",
-            decided_by=check,
-        )
+        return self._decided(sample, *said)
 
     def _task(self) -> str:
         return (
@@ -57,13 +49,6 @@ class Correctness(JudgeBase):
             "INCORRECT: something in EXPECTED is missing or contradicted, or OUTPUT does not commit "
             "itself to an answer."
         )
-
-    def _sections(self, sample: Sample) -> dict[str, str]:
-        return {
-            **told_inputs(sample),
-            "EXPECTED": as_text(sample.expected),
-            "OUTPUT": as_text(sample.output),
-        }
 
 
 correctness = Correctness

@@ -8,14 +8,15 @@ from typing import ClassVar
 
 from scorers._errors import ScorerSpecError
 from scorers._json import read
-from scorers._judge import JudgeBase, told_inputs
+from scorers._judge import JudgeBase
+from scorers._judges._against import AgainstExpected
 from scorers._settle import container, settled
-from scorers._text import as_text, clip, normalise_label
+from scorers._text import as_text, normalise_label
 from scorers._types import Sample, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equivalence(JudgeBase):
+class Equivalence(AgainstExpected):
     """1.0 where the output could stand in for the expected answer, else 0.0.
 
     The clear cases are settled without a model: both empty, identical but for case, whitespace and marks
@@ -67,16 +68,6 @@ class Equivalence(JudgeBase):
         pair = {normalise_label(as_text(sample.output)), normalise_label(as_text(sample.expected))}
         return (False, "other_label") if pair <= known else None
 
-    def _decided(self, sample: Sample, same: bool, check: str) -> Score:
-        told = f"expected {clip(sample.expected)!r}, got {clip(sample.output)!r}"
-        return self._found(
-            float(same),
-            "match" if same else check,
-            "" if same else told,
-            verdict="EQUIVALENT" if same else "DIFFERENT",
-            decided_by=check,
-        )
-
     def _task(self) -> str:
         return (
             "You compare two answers to the same request. EXPECTED is the answer that was given before, "
@@ -87,13 +78,6 @@ class Equivalence(JudgeBase):
             "form than a program or person relying on EXPECTED could use. Being longer or more polished does "
             "not make it equivalent."
         )
-
-    def _sections(self, sample: Sample) -> dict[str, str]:
-        return {
-            **told_inputs(sample),
-            "EXPECTED": as_text(sample.expected),
-            "OUTPUT": as_text(sample.output),
-        }
 
 
 equivalence = Equivalence

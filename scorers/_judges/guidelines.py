@@ -34,6 +34,7 @@ class Guidelines(JudgeBase):
     menu: ClassVar[Mapping[str, float]] = {"MET": 1.0, "NOT_MET": 0.0}
 
     name: str = "guidelines"
+    max_tokens: int = 2048
     guidelines: tuple[str, ...] = ()
 
     def _check(self) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from scorers._judge import told_inputs
 from scorers._judges._itemised import Itemised
-from scorers._text import as_text
-from scorers._types import Sample, Score
+from scorers._judges._of_inputs import OfInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstructionFollowing(Itemised):
+class InstructionFollowing(OfInputs, Itemised):
     """The share of the request's instructions that the output follows; one question, a verdict for each.
 
     The judge lists the instructions that the inputs hold: what to do, what not to do, form, length, language,
@@ -34,19 +32,9 @@ class InstructionFollowing(Itemised):
 
     menu: ClassVar[Mapping[str, float]] = {"FOLLOWED": 1.0, "NOT_FOLLOWED": 0.0}
     noun: ClassVar[str] = "instruction"
+    without_inputs: ClassVar[str] = "there is no input whose instructions could be followed"
 
     name: str = "instruction_following"
-
-    def _resolved(
-        self,
-        output: Any,
-        expected: Any,  # noqa: ARG002 - nothing expected is looked at
-        inputs: Mapping[str, Any] | None,
-        trace: Any,
-    ) -> Sample | Score:
-        if not inputs:
-            return self._unscored("no_expected", "there is no input whose instructions could be followed")
-        return Sample(output=output, expected=None, inputs=inputs, trace=trace)
 
     def _task(self) -> str:
         return (
@@ -55,9 +43,6 @@ class InstructionFollowing(Itemised):
             "tone. Text that INPUT merely gives to work on holds no instructions.\n"
             "FOLLOWED: OUTPUT does it, fully.\nNOT_FOLLOWED: OUTPUT does not, or only in part."
         )
-
-    def _sections(self, sample: Sample) -> dict[str, str]:
-        return {**told_inputs(sample), "OUTPUT": as_text(sample.output)}
 
 
 instruction_following = InstructionFollowing

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scorers._judge import JudgeBase, told_inputs
-from scorers._text import as_text
-from scorers._types import Sample
+from scorers._judge import JudgeBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +43,6 @@ class JudgedConciseness(JudgeBase):
             "disclaimers, matters not asked for.\n"
             "BLOATED: most of it could go without loss."
         )
-
-    def _sections(self, sample: Sample) -> dict[str, str]:
-        return {**told_inputs(sample), "OUTPUT": as_text(sample.output)}
 
 
 judged_conciseness = JudgedConciseness

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from scorers._judge import JudgeBase, told_inputs
-from scorers._text import as_text
-from scorers._types import Sample, Score
+from scorers._judges._of_inputs import OfInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relevance(JudgeBase):
+class Relevance(OfInputs):
     """1.0 where the output deals with what the inputs ask, 0.5 where only a part of it does, else 0.0.
 
     Whether it is right is not in question, and no expected value is needed. An empty output is 0.
@@ -30,19 +28,9 @@ class Relevance(JudgeBase):
 
     menu: ClassVar[Mapping[str, float]] = {"RELEVANT": 1.0, "PARTLY": 0.5, "IRRELEVANT": 0.0}
     blank: ClassVar[float | None] = 0.0
+    without_inputs: ClassVar[str] = "there is no input that the output could be relevant to"
 
     name: str = "relevance"
-
-    def _resolved(
-        self,
-        output: Any,
-        expected: Any,  # noqa: ARG002 - nothing expected is looked at
-        inputs: Mapping[str, Any] | None,
-        trace: Any,
-    ) -> Sample | Score:
-        if not inputs:
-            return self._unscored("no_expected", "there is no input that the output could be relevant to")
-        return Sample(output=output, expected=None, inputs=inputs, trace=trace)
 
     def _task(self) -> str:
         return (
@@ -52,9 +40,6 @@ class Relevance(JudgeBase):
             "PARTLY: OUTPUT deals with it in part, or buries it under other matters.\n"
             "IRRELEVANT: OUTPUT does not deal with it, evades it or refuses without need."
         )
-
-    def _sections(self, sample: Sample) -> dict[str, str]:
-        return {**told_inputs(sample), "OUTPUT": as_text(sample.output)}
 
 
 relevance = Relevance

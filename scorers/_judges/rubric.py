@@ -41,6 +41,7 @@ class Rubric(JudgeBase):
     """
 
     name: str = "rubric"
+    max_tokens: int = 2048
     criteria: str = ""
     """What is graded, in your own words."""
     steps: tuple[str, ...] = ()

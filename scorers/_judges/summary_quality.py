@@ -45,6 +45,7 @@ class SummaryQuality(JudgeBase):
     blank: ClassVar[float | None] = 0.0
 
     name: str = "summary_quality"
+    max_tokens: int = 2048
     document_key: str | None = None
     """Which input, or entry of a mapping of expectations, is the document."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._text import as_text, clip, composed, contains_word
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +34,33 @@ class Contains(Measure):
     whole_words: bool = False
     """Only where it is not a part of a longer word."""
 
+    _wanted: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+    """``texts`` in the form in which they are looked for."""
+
     def _check(self) -> None:
         if self.texts is not None and not all(self.texts):
             raise ScorerSpecError(f"{self.name}: option 'texts' holds an empty text", key="texts")
         if self.texts == ():
             raise ScorerSpecError(f"{self.name}: option 'texts' is empty", key="texts")
+        object.__setattr__(self, "_wanted", tuple(map(self._folded, self.texts or ())))
 
     def _needs_expected(self) -> bool:
         return self.texts is None
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        if output.__class__ is not str or self.whole_words or not output.isascii():
+            return None  # accents may have to be composed
+        texts = self._wanted
+        if not texts:
+            if expected.__class__ is not str or not expected or self.texts is not None:
+                return None
+            texts = (self._folded(expected),)
+        folded = output.lower() if self.ignore_case else output
+        if self.mode == "all":
+            met = all(text in folded for text in texts)
+        else:
+            met = any(text in folded for text in texts) is (self.mode == "any")
+        return late(self, float(met), output, expected)
 
     def _score(self, sample: Sample) -> Score:
         texts = self.texts

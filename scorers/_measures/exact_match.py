@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scorers._base import Measure
 from scorers._text import after_marker, as_text, clip
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,26 @@ class ExactMatch(Measure):
     end; an output without it is compared whole. With "the answer is": the authors' scoring of BIG-Bench Hard
     (Suzgun et al. 2022, arXiv:2210.09261)."""
 
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        if output.__class__ is not str or expected.__class__ is not str or self.extract is not None:
+            return None
+        if output == expected:
+            return self._match
+        if self.strip:
+            output, expected = output.strip(), expected.strip()
+        if output == expected or (self.ignore_case and output.casefold() == expected.casefold()):
+            return self._match
+        return late(self, 0.0, output, expected)
+
+    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
+        if self.extract is not None:
+            return [None] * len(outputs)
+        match, quick = self._match, self._quick
+        return [
+            match if output.__class__ is str and output == wanted else quick(output, wanted)
+            for output, wanted in zip(outputs, expected, strict=True)
+        ]
+
     def _score(self, sample: Sample) -> Score:
         output, expected = as_text(sample.output), as_text(sample.expected)
         marked = True
@@ -41,7 +63,7 @@ class ExactMatch(Measure):
         if self.strip:
             output, expected = output.strip(), expected.strip()
         if output == expected or (self.ignore_case and output.casefold() == expected.casefold()):
-            return self._found(1.0, "match", "")
+            return self._match
         if not output.strip():
             kind = "empty"
         elif not marked:

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
+from scorers._field_counts import NotPlainError, counts
 from scorers._fields import Comparers, Paths, TooManyPairsError, below, generic, leaves, shown_path
 from scorers._frozen import Frozen
-from scorers._json import PROBLEMS, SCALARS, Comparison, read, read_reference
+from scorers._json import PROBLEMS, SCALARS, Comparison, read, read_reference, scan
 from scorers._similarity import f_measure
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 _SHOWN = 20
 """Fields that are listed in the evidence, the failed ones first."""
@@ -74,7 +75,8 @@ class JsonMatch(Measure):
     allow_fences: bool = False
     """JSON inside a Markdown code block is read: only if production's consumer does so too."""
     _comparers: Comparers = field(init=False, repr=False, compare=False, default=Comparers())
-
+    _plain: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether every field counts and is compared as it is."""
     _how: Comparison = field(init=False, repr=False, compare=False, default=Comparison())
     _paths: Paths = field(init=False, repr=False, compare=False, default=Paths())
 
@@ -92,6 +94,8 @@ class JsonMatch(Measure):
             keys={path.replace("[*]", "[]"): key for path, key in self.list_keys.items()},
             whole=comparers.paths,
         )
+        plain = how == Comparison() and paths == Paths() and not (comparers or self.allow_fences)
+        object.__setattr__(self, "_plain", plain and self.fields is None and not self.ignore)
         object.__setattr__(self, "_how", how)
         object.__setattr__(self, "_paths", paths)
 
@@ -106,6 +110,29 @@ class JsonMatch(Measure):
         if self.expected_key is not None and isinstance(expected, Mapping):
             return expected.get(self.expected_key)
         return expected
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        if not self._plain or output.__class__ is not str:
+            return None
+        wanted = self._expected(expected)
+        if wanted.__class__ is str:
+            wanted = read_reference(wanted).value
+        if wanted.__class__ is not dict and wanted.__class__ is not list:
+            return None
+        try:
+            got = scan(output)
+            if wanted.__class__ is not got.__class__:
+                return None
+            right, given, leaves_wanted = counts(wanted, got)
+        except (NotPlainError, ValueError, RecursionError):
+            return None
+        return late(self, self._value(right, given, leaves_wanted), output, expected)
+
+    def _value(self, right: float, given: float, expected: float) -> float:
+        if self.metric == "exact":
+            return float(right == expected == given)
+        precision, recall, f1 = f_measure(right, given, expected)
+        return f1 if self.metric == "f1" else precision if self.metric == "precision" else recall
 
     def _score(self, sample: Sample) -> Score:
         wanted = read_reference(sample.expected)
@@ -144,12 +171,11 @@ class JsonMatch(Measure):
     def _concluded(self, tally: _Tally) -> Score:
         precision, recall, f1 = f_measure(tally.right, tally.given, tally.expected)
         whole = tally.right == tally.expected == tally.given
-        values = {"f1": f1, "precision": precision, "recall": recall, "exact": float(whole)}
         fates = list(tally.fates.items())
         if not whole:
             fates.sort(key=lambda fate: fate[1] == "match")
         return self._found(
-            values[self.metric],
+            self._value(tally.right, tally.given, tally.expected),
             "match" if whole else _worst({fate for _, fate in fates}),
             "" if whole else _told(fates, tally.wrong),
             precision=round(precision, 6),

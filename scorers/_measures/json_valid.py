@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from scorers._base import Measure
-from scorers._json import PROBLEMS, read
+from scorers._frozen import Frozen
+from scorers._json import PROBLEMS, quick_type, read
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,27 @@ class JsonValid(Measure):
     allow_fences: bool = False
     """JSON inside a Markdown code block is read: only if production's consumer does so too."""
 
+    _by_type: Mapping[str, Score] = field(init=False, repr=False, compare=False, default=Frozen())
+    _right: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+
+    def __post_init__(self) -> None:
+        Measure.__post_init__(self)
+        by_type = {kind: self._shared("match", type=kind) for kind in ("object", "list", "value")}
+        object.__setattr__(self, "_by_type", by_type)
+        object.__setattr__(self, "_right", ("object", "list") if self.type == "any" else (self.type,))
+
     def _needs_expected(self) -> bool:
         return False
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - nothing is expected
+        if output.__class__ is not str or self.unique_keys or self.allow_fences:
+            return None
+        found = quick_type(output)
+        if found is None:
+            return None
+        if found in self._right:
+            return self._by_type[found]
+        return late(self, 0.0, output, None)
 
     def _score(self, sample: Sample) -> Score:
         output = sample.output

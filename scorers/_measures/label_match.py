@@ -9,7 +9,7 @@ from typing import Any
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._text import after_marker, as_text, clip, composed, find_word, normalise_label
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 _SEARCHED = 20_000
 """Characters of an answer in which labels are looked for."""
@@ -52,6 +52,12 @@ class LabelMatch(Measure):
             raise ScorerSpecError(f"{self.name}: option 'labels' has no label in it", key="labels")
         if self.strict and self.find:
             raise ScorerSpecError(f"{self.name}: 'strict' and 'find' contradict each other", key="find")
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        if output.__class__ is not str or expected.__class__ is not str or self.strict or self.extract:
+            return None
+        same = output == expected or normalise_label(output) == normalise_label(expected)
+        return late(self, 1.0, output, expected) if same else None
 
     def _score(self, sample: Sample) -> Score:
         if not isinstance(sample.expected, str | int | float):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._text import as_text
 from scorers._traced import output_tokens
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 from scorers._words import count_words, estimate_tokens, sentences
 
 _COUNTS: dict[str, Callable[[str], int]] = {
@@ -18,6 +18,9 @@ _COUNTS: dict[str, Callable[[str], int]] = {
     "words": count_words,
     "sentences": lambda text: len(sentences(text)),
 }
+
+
+_OTHERS = ("chars", "sentences", "tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,24 @@ class Length(Measure):
                 )
         if not given:
             raise ScorerSpecError(f"{self.name}: give at least one limit, such as max_words", key="max_words")
+        others = ("min_words", *(f"{end}_{unit}" for unit in _OTHERS for end in ("min", "max")))
+        object.__setattr__(self, "_words_only", all(getattr(self, name) is None for name in others))
+
+    _words_only: bool = field(init=False, repr=False, compare=False, default=False)
 
     def _needs_expected(self) -> bool:
         return False
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - nothing is expected
+        # What stands between spaces is at least as much as there are words: if that is few enough, no word
+        # need be looked at before somebody asks how many there are.
+        if not self._words_only or output.__class__ is not str or not output.isascii():
+            return None
+        if self.max_words is None:
+            return None
+        gaps = output.count(" ") if output.isprintable() else len(output.split())
+        few = gaps < self.max_words or count_words(output) <= self.max_words
+        return late(self, float(few), output, None)
 
     def _score(self, sample: Sample) -> Score:
         text = as_text(sample.output).strip()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from scorers._measures._similar import Similar
-from scorers._similarity import edit_distance
+from scorers._similarity import affordable, counter, edit_distance
 from scorers._text import composed
+from scorers._types import Score, late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,28 @@ class Levenshtein(Similar):
     strip: bool = True
     """Whitespace around both texts does not count."""
 
+    _same: Score = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Similar.__post_init__(self)
+        object.__setattr__(self, "_same", self._shared("match", similarity=1.0, distance=0))
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        if output.__class__ is not str or expected.__class__ is not str or self.ignore_case:
+            return None
+        if not (output.isascii() and expected.isascii()):
+            return None  # accents may have to be composed
+        a, b = (output.strip(), expected.strip()) if self.strip else (output, expected)
+        if a == b:
+            return self._same
+        n, m = len(a), len(b)
+        if not n or not m or not affordable(a, b):
+            return None
+        value = _similarity(counter()(a, b), n if n > m else m)
+        if self.threshold is not None:
+            value = float(value >= self.threshold)
+        return late(self, value, output, expected)
+
     def _one(self, output: str, reference: str) -> tuple[float, dict[str, Any]]:
         a, b = self._folded(output), self._folded(reference)
         if a == b:
@@ -46,6 +70,11 @@ class Levenshtein(Similar):
     def _folded(self, text: str) -> str:
         text = composed(text.strip() if self.strip else text)
         return text.casefold() if self.ignore_case else text
+
+
+@lru_cache(maxsize=1 << 16)
+def _similarity(distance: int, longest: int) -> float:
+    return round(1 - distance / longest, 12)  # rounding takes longer than looking it up
 
 
 levenshtein = Levenshtein

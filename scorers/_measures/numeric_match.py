@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from scorers import _numbers
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,39 @@ class NumericMatch(Measure):
             if getattr(self, option) < 0:
                 raise ScorerSpecError(f"{self.name}: option {option!r} must not be negative", key=option)
 
+    _same: Score = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Measure.__post_init__(self)
+        object.__setattr__(self, "_same", self._shared("match", how="number"))
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:
+        # A bool is no number here; nor does NaN equal itself.
+        if output.__class__ not in _NUMBERS or expected.__class__ not in _NUMBERS:
+            return None
+        try:
+            apart = abs(output - expected)
+            if apart - apart != 0:  # infinity is no number here
+                return None
+            if apart == 0:
+                return self._same
+            far = apart > self.tolerance and apart > self.relative_tolerance * abs(expected)
+        except OverflowError:
+            return None
+        return late(self, 0.0, output, expected) if far else None
+
+    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
+        same, quick, numbers = self._same, self._quick, _NUMBERS
+        return [
+            same
+            if output.__class__ in numbers
+            and output == wanted
+            and wanted.__class__ in numbers
+            and output - output == 0
+            else quick(output, wanted)
+            for output, wanted in zip(outputs, expected, strict=True)
+        ]
+
     def _score(self, sample: Sample) -> Score:
         wanted = _numbers.given(sample.expected, marker=self.marker, decimal_comma=self.decimal_comma)
         if wanted is None:
@@ -71,6 +106,9 @@ class NumericMatch(Measure):
         return self._found(
             0.0, _miss(got, wanted), f"expected {_shown(wanted)}, got {_shown(got)}", **evidence
         )
+
+
+_NUMBERS: frozenset[Any] = frozenset({int, float})
 
 
 def _shown(number: _numbers.Number) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError
-from scorers._linear_regex import TooSlowError, bounded
+from scorers._linear_regex import BoundedPattern, TooSlowError, bounded
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score
+from scorers._types import Sample, Score, late
 
 _MAX_PATTERN = 5_000
 
@@ -45,14 +45,27 @@ class Regex(Measure):
     dotall: bool = False
     """``.`` matches line breaks too."""
 
+    _ready: BoundedPattern | None = field(init=False, repr=False, compare=False, default=None)
+
     def _check(self) -> None:
         if self.pattern is not None:
             problem = self._problem(self.pattern)
             if problem:
                 raise ScorerSpecError(f"{self.name}: option 'pattern' {problem}", key="pattern")
+            ready = bounded(self.pattern, self._flags(), self.mode == "full")
+            object.__setattr__(self, "_ready", ready)
 
     def _needs_expected(self) -> bool:
         return self.pattern is None
+
+    def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - the pattern is an option
+        if self._ready is None or output.__class__ is not str:
+            return None
+        try:
+            matches = self._ready.matches(output.strip() if self.mode == "full" else output)
+        except TooSlowError:
+            return None
+        return self._match if matches is not (self.mode == "none") else late(self, 0.0, output, None)
 
     def _score(self, sample: Sample) -> Score:
         pattern = self.pattern
@@ -68,7 +81,7 @@ class Regex(Measure):
         except TooSlowError as error:
             return self._unscored("timeout", f"the pattern {clip(pattern)!r} was not tried: {error}")
         if matches is not (self.mode == "none"):
-            return self._found(1.0, "match", "")
+            return self._match
         if self.mode == "none":
             return self._found(0.0, "forbidden", f"the answer matches {clip(pattern)!r}, which it must not")
         kind = "no_match" if output.strip() else "empty"

@@ -10,22 +10,15 @@ from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._fields import Comparers, Paths, TooManyPairsError
 from scorers._frozen import Frozen
-from scorers._json import Comparison, read
+from scorers._json import Comparison
 from scorers._similarity import f_measure
 from scorers._text import as_text, clip
+from scorers._tool_reading import ToolCall, read_calls, traced_calls
 from scorers._types import Sample, Score
 
 _MOST = 100
 """Calls on either side; each is compared with each."""
 _SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """One call of a tool; ``arguments`` are None where they could not be read as JSON."""
-
-    name: str
-    arguments: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +29,8 @@ class ToolCalls(Measure):
     JSON text: OpenAI's (``{"tool_calls": [{"function": {"name", "arguments": "{...}"}}]}``), Anthropic's
     (``{"content": [{"type": "tool_use", "name", "input"}]}``), or plain
     ``{"name": ..., "arguments": {...}}``.
+    Where the output is a text only, the calls are those that the trace tells of: in ``tool_calls``, or in
+    what the model calls among the spans of an MLflow trace gave out.
     A call is right when its name and all of its arguments are. An empty expected list says that no tool may
     be called. More than 100 calls are unscored (``timeout``).
 
@@ -91,12 +86,14 @@ class ToolCalls(Measure):
         return expected
 
     def _score(self, sample: Sample) -> Score:
-        wanted = _calls(sample.expected)
+        wanted = read_calls(sample.expected)
         if wanted is None or any(call.arguments is None for call in wanted):
             return self._unscored(
                 "bad_expected", f"the expected value holds no calls of tools: {clip(sample.expected)!r}"
             )
-        made = _calls(sample.output) or []
+        made = read_calls(sample.output)
+        if made is None:
+            made = traced_calls(sample.trace)
         if max(len(wanted), len(made)) > _MOST:
             return self._unscored("timeout", f"more than {_MOST} calls are not compared")
         try:
@@ -203,62 +200,6 @@ def _worst(fates: Sequence[str]) -> str:
 def _shown(call: ToolCall) -> str:
     arguments = "(not JSON)" if call.arguments is None else as_text(call.arguments)
     return f"{clip(call.name, 60)} {clip(arguments, 100)}"
-
-
-def _calls(given: Any) -> list[ToolCall] | None:
-    """The calls that ``given`` holds; None if it is nothing of the kind."""
-    if given is None:
-        return None
-    if isinstance(given, str | bytes):
-        found = read(given, allow_fences=True)
-        if found.problem or not isinstance(found.value, Mapping | list):
-            return None
-        given = found.value
-    if not isinstance(given, Mapping | list | tuple):
-        given = _as_mapping(given)
-    if isinstance(given, Mapping):
-        for key in ("tool_calls", "content", "output"):
-            if isinstance(given.get(key), list | tuple):
-                return _listed(given[key], message=True)
-        if given.get("role") == "assistant" or "tool_calls" in given:
-            return []
-        call = _call(given)
-        return None if call is None else [call]
-    return _listed(given, message=False) if isinstance(given, list | tuple) else None
-
-
-def _listed(items: Sequence[Any], *, message: bool) -> list[ToolCall] | None:
-    found: list[ToolCall] = []
-    for item in items:
-        call = _call(item if isinstance(item, Mapping) else _as_mapping(item))
-        if call is not None:
-            found.append(call)
-        elif not message:  # a message may hold texts beside its calls
-            return None
-    return found
-
-
-def _as_mapping(value: Any) -> Any:
-    """A client's object (a message, a call) as the mapping that it would be in JSON."""
-    dump = getattr(value, "model_dump", None)
-    return dump() if callable(dump) else value
-
-
-def _call(item: Any) -> ToolCall | None:
-    if not isinstance(item, Mapping):
-        return None
-    inner = item.get("function")
-    if isinstance(inner, Mapping):
-        item = inner
-    name = item.get("name")
-    if not isinstance(name, str) or not name:
-        return None
-    keys = ("arguments", "input", "args", "parameters")
-    given: Any = next((item[key] for key in keys if key in item), None)
-    if isinstance(given, str) and given.strip():
-        parsed = read(given)
-        return ToolCall(name=name, arguments=None if parsed.problem else parsed.value)
-    return ToolCall(name=name, arguments=given or {})
 
 
 def _matching(same: list[list[bool]]) -> dict[int, int]:

@@ -258,3 +258,34 @@ def test_dataset_files_are_verified(from_file: FromFile, tmp_path: Path) -> None
         read_dataset(path)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_dataset(tmp_path / "none.parquet")
+
+
+def test_the_column_of_a_broken_line_is_that_of_the_file(from_file: FromFile) -> None:
+    for text, told in (
+        ('   {"inputs": {"ticket": "b"},, "reference": "c"}', "column 31"),
+        ('{"inputs": {"ticket": "b"}', "column 27"),
+    ):
+        with pytest.raises(DataError, match=f"line 2 is not valid JSON.*{told}"):
+            from_file(
+                "rows.jsonl", jsonl({"inputs": {"ticket": "x", "tier": "t"}, "reference": "y"}) + text + "\n"
+            )
+
+
+def test_the_profile_tells_the_form_of_the_answers_and_warns_of_conflicts(from_file: FromFile) -> None:
+    def row(n: int, reference: str) -> Any:
+        return {"inputs": {"ticket": str(n), "tier": "t"}, "reference": reference}
+
+    labels = [row(n, ("bug", "billing")[n % 2]) for n in range(12)]
+    again = [row(0, "billing"), row(0, "bug")]
+    found = from_file("rows.jsonl", jsonl(*labels, *again)).profile
+    assert found.form == {"kind": "label", "labels": ["billing", "bug"], "casing": "lower", "markdown": False}
+    assert found.labels == {"billing": 6, "bug": 6}
+    (warning,) = found.warnings
+    assert "different answers to the same inputs on 1 of 12 rows" in warning
+    assert f"warning: {warning}" in found.lines() and found.to_json()["warnings"] == [warning]
+    assert "form of the answers: label, one of 2, casing 'lower', no Markdown" in found.lines()
+    objects = [row(n, json.dumps({"a": {"b": n}})) for n in range(3)]
+    found = from_file("rows.jsonl", jsonl(*objects)).profile
+    told = "form of the answers: json, root 'object', with a (object), a.b (number), no Markdown"
+    assert told in found.lines()
+    assert (found.warnings, found.labels) == ((), {})

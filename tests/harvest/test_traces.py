@@ -10,8 +10,9 @@ import pytest
 from promptmigrate.errors import DataError, StorageError
 from promptmigrate.harvest import traces
 from promptmigrate.harvest.recognise import same_model
-from promptmigrate.harvest.traces import moment
 from promptmigrate.types import Prompt
+from scorers import _mlflow_traces
+from scorers.mlflow import moment
 from tests.harvest.conftest import PROMPT, Gather, tracked
 
 
@@ -393,7 +394,7 @@ class TestWrittenByHand:
         moments = [1_767_000_000_000] * 5 + [1_767_000_000_000 + 10 * index for index in range(1, 5)]
         for index, when in enumerate(moments):
             write(inputs={"ticket": str(index), "tier": "gold"}, outputs="billing", start_ms=when)
-        monkeypatch.setattr(traces, "PAGE", 2)
+        monkeypatch.setattr("scorers._mlflow_traces.PAGE", 2)
         monkeypatch.setattr(traces, "SPAN_BATCH", 3)
         found = gather(write.experiment)
         assert found.profile.read == 9
@@ -408,15 +409,15 @@ class TestWrittenByHand:
                 outputs="x",
                 start_ms=1_767_000_000_000 + index,
             )
-        real, late = traces._search, []
+        real, late = _mlflow_traces._page, []
 
         def search(*arguments: Any) -> Any:
             page = real(*arguments)
             late.append(write(inputs={"ticket": f"late {len(late)}", "tier": "t"}, outputs="x"))
             return page
 
-        monkeypatch.setattr(traces, "PAGE", 2)
-        monkeypatch.setattr(traces, "_search", search)
+        monkeypatch.setattr("scorers._mlflow_traces.PAGE", 2)
+        monkeypatch.setattr(_mlflow_traces, "_page", search)
         found = gather(write.experiment)
         tickets = [example.inputs["ticket"] for example in found.dataset]
         assert sorted(tickets) == [f"old {index}" for index in range(6)]
@@ -450,8 +451,8 @@ def test_moment(text: str, expected: datetime) -> None:
 
 
 def test_moment_that_is_none() -> None:
-    with pytest.raises(DataError, match=r"data\.traces\.until: 'soon' is neither"):
-        moment("soon", what="until")
+    with pytest.raises(ValueError, match="'soon' is neither an age such as 30d"):
+        moment("soon")
 
 
 def test_a_store_that_is_not_there(tmp_path: Any, gather: Gather) -> None:

@@ -378,7 +378,7 @@ def test_without_a_way_to_the_model_nothing_is_calibrated(monkeypatch):
 
     monkeypatch.setattr(_complete, "_chosen", None)
     monkeypatch.setattr(_complete, "_found", None)
-    monkeypatch.setattr(_complete, "_module", lambda name: None)
+    monkeypatch.setattr(_complete, "module", lambda name: None)
     with pytest.raises(scorers.NoCompleteError):
         calibrate(scorers.safety(model="a/x"), [{"output": "a", "label": 1}])
 

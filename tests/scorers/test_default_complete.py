@@ -14,8 +14,8 @@ import scorers
 mode = sys.argv[1]
 if mode == "litellm":
     from scorers import _complete
-    found = _complete._module
-    _complete._module = lambda name: None if name.startswith("promptmigrate") else found(name)
+    found = _complete.module
+    _complete.module = lambda name: None if name.startswith("promptmigrate") else found(name)
 judge = scorers.correctness(model="openai/judge-1", structured=sys.argv[2] == "structured", max_tokens=77)
 scores = [judge(output=o, expected="Paris") for o in ("Rome, surely", "It is Paris", "Paris")]
 pair = scorers.pairwise(model="openai/judge-1")(output="It is Paris", expected="Rome, surely")

@@ -1,5 +1,8 @@
+import asyncio
 import importlib.util
+import json
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from scorers import (
     ScorerSpecError,
+    _embed,
     _similarity,
     bleu,
     chrf,
@@ -186,7 +190,7 @@ def test_a_missing_package_is_named():
             bleu(tokenize="zh")
     if not importlib.util.find_spec("sentence_transformers"):
         with pytest.raises(ScorerSpecError, match=r"pip install 'promptmigrate\[embeddings\]'"):
-            semantic_similarity(model="x")
+            semantic_similarity(local_model="x")
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
@@ -216,6 +220,70 @@ def test_semantic_similarity():
 @pytest.mark.parametrize("vectors", [[[1.0]], [[1.0], [1.0, 2.0]], [[1.0], [math.nan]], [[], []]])
 def test_embeddings_that_cannot_be_compared_are_unscored(vectors):
     assert semantic_similarity(embed=lambda texts: vectors)(output="a", expected="b").unscored == "error"
+
+
+def test_which_model_embeds():
+    with pytest.raises(ScorerSpecError, match="must be provider/name"):
+        semantic_similarity(model="all-MiniLM-L6-v2")
+    with pytest.raises(ScorerSpecError, match="not both"):
+        semantic_similarity(model="a/b", local_model="c")
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    found = {}
+    monkeypatch.setattr(_embed, "module", found.get)
+    monkeypatch.setattr(_embed, "open_door", lambda: found.get("door"))
+    for ask in (_embed._ask_door, _embed._ask_litellm):
+        ask.cache_clear()
+    yield found
+    for ask in (_embed._ask_door, _embed._ask_litellm):
+        ask.cache_clear()
+
+
+def test_by_name_the_door_is_asked(modules):
+    asked = []
+
+    class Door:
+        async def acomplete(self, request):
+            asked.append(request)
+            if request.messages[0]["content"] == "fail":
+                return SimpleNamespace(answered=False, kind="timeout", error="sent nothing")
+            return SimpleNamespace(
+                answered=True, text=json.dumps(letters([request.messages[0]["content"]])[0])
+            )
+
+        def run(self, coroutine):
+            return asyncio.run(coroutine)
+
+        def close(self):
+            pass
+
+    modules["door"] = Door()
+    modules["promptmigrate.types"] = SimpleNamespace(Request=SimpleNamespace)
+    scorer = semantic_similarity(model="openai/small")
+    assert scorer(output="ab", expected="ba").value == pytest.approx(1.0)
+    assert [(r.model, r.messages[0]["role"], r.purpose) for r in asked] == [
+        ("openai/small", "embed", "judge")
+    ] * 2
+    failed = scorer(output="fail", expected="ba")
+    assert (failed.unscored, failed.rationale) == ("judge_failed", "timeout: sent nothing")
+
+
+def test_without_promptmigrate_litellm_is_asked_and_without_both_it_says_so(modules):
+    scorer = semantic_similarity(model="openai/small")
+    assert "pass embed=" in scorer(output="a", expected="b").rationale
+
+    def embedding(*, model, input, **options):  # noqa: A002 - as LiteLLM calls it
+        if "fail" in input:
+            raise RuntimeError("no such model")
+        rows = [{"index": i, "embedding": vector} for i, vector in enumerate(letters(input))]
+        return SimpleNamespace(data=rows[::-1])
+
+    _embed._ask_litellm.cache_clear()
+    modules["litellm"] = SimpleNamespace(embedding=embedding)
+    assert scorer(output="aab", expected="b").value == pytest.approx(1 / math.sqrt(5))
+    assert scorer(output="fail", expected="b").rationale == "RuntimeError: no such model"
 
 
 def test_cosine():

@@ -129,3 +129,34 @@ def test_pairs_are_as_many_as_can_be(grid):
         assert len(set(pairs.values())) == len(pairs) == most(grid, ordered)
         if ordered:
             assert sorted(pairs.values()) == [pairs[row] for row in sorted(pairs)]
+
+
+OPENAI = [{"type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}]
+WANTED = [{"name": "weather", "arguments": {"city": "Rome"}}]
+COMPLETION = {"choices": [{"message": {"role": "assistant", "content": None, "tool_calls": OPENAI}}]}
+SPAN = {"attributes": {"mlflow.spanOutputs": json.dumps(COMPLETION)}}
+OTHER = {"attributes": {"mlflow.spanOutputs": json.dumps("It rains."), "mlflow.spanInputs": "{}"}}
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        {"tool_calls": OPENAI},
+        {"message": {"role": "assistant", "tool_calls": OPENAI}},
+        SimpleNamespace(reply=SimpleNamespace(tool_calls=OPENAI)),
+        {"info": {}, "data": {"spans": [OTHER, SPAN]}},
+        {"spans": [SPAN]},
+        SimpleNamespace(data=SimpleNamespace(spans=[SimpleNamespace(attributes={}, outputs=COMPLETION)])),
+    ],
+)
+def test_calls_that_only_the_trace_tells(trace):
+    score = tool_calls()(output="It rains in Rome.", expected=WANTED, trace=trace)
+    assert score.value == 1.0
+    assert tool_calls()(output="It rains.", expected=[], trace=trace).evidence["kind"] == "extra_calls"
+
+
+def test_what_the_output_tells_goes_before_the_trace():
+    told_none = {"role": "assistant", "content": "It rains.", "tool_calls": []}
+    assert tool_calls()(output=told_none, expected=WANTED, trace={"tool_calls": OPENAI}).value == 0.0
+    for trace in ({"tool_calls": None}, {"name": "weather"}, {"spans": [OTHER]}, {"spans": "x"}, "x", 3):
+        assert tool_calls()(output="x", expected=WANTED, trace=trace).evidence["kind"] == "no_calls"

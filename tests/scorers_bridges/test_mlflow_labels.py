@@ -92,6 +92,6 @@ def test_they_are_what_calibrate_takes(labels: str, judge: Judge) -> None:
 
 
 def test_pages(labels: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorers._mlflow_labels._PAGE", 2)
+    monkeypatch.setattr("scorers._mlflow_traces.PAGE", 2)
     monkeypatch.setattr("scorers._mlflow_labels._SPANS", 2)
     assert len(scorers.mlflow.labelled("labels", name="correct", tracking_uri=labels)) == 3

@@ -113,9 +113,33 @@ def test_options(judge: Judge) -> None:
         scorers.mlflow.wrap(3)
 
 
-def test_open_source_mlflow_registers_no_class_scorer(mlflow: Any) -> None:
-    """What MLflow refuses; if this changes, say so in the docs."""
+def test_what_mlflow_cannot_keep_is_refused_with_what_to_do_instead(mlflow: Any) -> None:
     from mlflow.exceptions import MlflowException
+    from mlflow.genai.scorers import Scorer, ScorerSamplingConfig
 
+    wrapped = scorers.mlflow.wrap("label_match")
+    with pytest.raises(MlflowException, match="promptmigrate traces score --scorers label_match"):
+        wrapped.register(name="mine")
+    with pytest.raises(MlflowException, match="promptmigrate traces score"):
+        wrapped.start(sampling_config=ScorerSamplingConfig(sample_rate=1.0))
+    # MLflow itself; if this changes, so must the text above.
     with pytest.raises(MlflowException, match="must be a builtin or decorator scorer"):
-        scorers.mlflow.wrap("label_match").register()
+        Scorer.register(wrapped)
+
+
+def test_mlflow_schedules_only_scorers_that_ask_its_gateway(
+    mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decorated function can be registered where the server runs such code, but not started."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.genai.scorers import ScorerSamplingConfig, scorer
+
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "true")
+
+    @scorer
+    def decorated(outputs: str) -> bool:
+        return bool(outputs)
+
+    kept = decorated.register()
+    with pytest.raises(MlflowException, match="only supported for scorers that use gateway models"):
+        kept.start(sampling_config=ScorerSamplingConfig(sample_rate=1.0))

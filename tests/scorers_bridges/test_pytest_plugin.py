@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from scorers import pytest_plugin
 from scorers.pytest_plugin import main
 from tests.lm.conftest import Provider, answer
 
@@ -567,3 +570,23 @@ def test_the_judge_is_a_command(pytester: pytest.Pytester) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("scorers: the artifact none.json cannot be read")
+
+
+def test_a_folder_of_the_users_with_our_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    config: Any = SimpleNamespace(
+        rootpath=tmp_path,
+        invocation_params=SimpleNamespace(dir=tmp_path),
+        issue_config_time_warning=lambda warning, stacklevel: said.append(str(warning)),
+    )
+    (tmp_path / "scorers").mkdir()
+    pytest_plugin._check_names(config)  # a folder without Python code cannot be imported before ours
+    assert said == []
+    (tmp_path / "scorers" / "__init__.py").touch()
+    (tmp_path / "scorers.py").touch()
+    pytest_plugin._check_names(config)
+    assert len(said) == 2
+    assert all("rename yours" in text and str(tmp_path / "scorers") in text for text in said)
+    monkeypatch.setattr("scorers.__file__", str(tmp_path / "scorers" / "__init__.py"))
+    with pytest.raises(pytest.UsageError, match=f"finds {tmp_path}.*rename that file or folder"):
+        pytest_plugin._check_names(config)

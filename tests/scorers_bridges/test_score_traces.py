@@ -195,7 +195,7 @@ def test_judges(judge: Judge) -> None:
 def test_a_judge_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorers._complete._chosen", None)
     monkeypatch.setattr("scorers._complete._found", None)
-    monkeypatch.setattr("scorers._complete._module", {}.get)
+    monkeypatch.setattr("scorers._complete.module", {}.get)
     rows = [{"outputs": "x", "expected": "the right thing"}]
     with pytest.raises(NoCompleteError):
         scorers.score_traces(rows, scorers=[scorers.correctness(model="a/b")])

@@ -134,7 +134,7 @@ def test_a_window_and_a_filter(uri: str) -> None:
 
 
 def test_pages_by_time_without_doubling(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptmigrate.traces.store.PAGE", 2)
+    monkeypatch.setattr("scorers._mlflow_traces.PAGE", 2)
     assert score(job(uri, "label_match")).written == 4
 
 

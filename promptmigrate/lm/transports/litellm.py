@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.redact import brief
-from promptmigrate.lm.transports import _chat
+from promptmigrate.lm.transports import _chat, _embeddings
 from promptmigrate.lm.transports._base import Fault, WireError, WireReply, WireRequest
 
 if TYPE_CHECKING:
@@ -61,9 +61,13 @@ class LiteLLMTransport:
             options["api_key"] = "no-key"
         try:
             async with asyncio.timeout(request.timeout_s):
-                answer = await litellm.acompletion(
+                embedding = _embeddings.wanted(request.messages)
+                asked = {"input": [request.messages[0]["content"]]} if embedding else {
+                    "messages": list(map(dict, request.messages))
+                }  # fmt: skip
+                answer = await (litellm.aembedding if embedding else litellm.acompletion)(
                     model=f"{self._endpoint.name}/{request.model}",
-                    messages=list(map(dict, request.messages)),
+                    **asked,
                     num_retries=0,
                     max_retries=0,
                     timeout=request.timeout_s + 1,  # ours above comes first
@@ -75,6 +79,8 @@ class LiteLLMTransport:
             return self._refused(error, request, loop.time() - started)
         try:
             body = answer.model_dump()
+            if embedding:
+                return _embeddings.read(body, request, latency_s=loop.time() - started)
             reply = _chat.read_completion(
                 body, model=request.model, messages=request.messages, latency_s=loop.time() - started
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptmigrate.errors import UsageError
 from promptmigrate.lm.redact import brief
-from promptmigrate.lm.transports import _chat
+from promptmigrate.lm.transports import _chat, _embeddings
 from promptmigrate.lm.transports._base import Fault, WireError, WireReply, WireRequest
 from promptmigrate.lm.transports._http import client_error, environment_proxy, let_go, read
 from promptmigrate.lm.transports._sse import EventParser, EventTooLong
@@ -56,7 +56,9 @@ class OpenAITransport:
             EndpointError: the key is not set.
         """
         started = asyncio.get_running_loop().time()
-        response, raw = await self._exchange("POST", self._url, _body(request), request.timeout_s)
+        embedding = _embeddings.wanted(request.messages)
+        url = f"{self._endpoint.base_url}/embeddings" if embedding else self._url
+        response, raw = await self._exchange("POST", url, _body(request), request.timeout_s)
         latency_s = asyncio.get_running_loop().time() - started
         if not 200 <= response.status < 300:
             return self._refused(response.status, raw, response.headers, request, latency_s)
@@ -65,6 +67,8 @@ class OpenAITransport:
             status = _chat.status_inside(body)
             if status is not None:
                 return self._refused(status, raw, response.headers, request, latency_s)
+            if embedding:
+                return _embeddings.read(body, request, latency_s=latency_s)
             return _chat.read_completion(
                 body, model=request.model, messages=request.messages, latency_s=latency_s
             )
@@ -266,6 +270,8 @@ def _body(request: WireRequest, *, stream: bool = False) -> bytes:
         "messages": list(map(dict, request.messages)),
         **request.params,
     }
+    if _embeddings.wanted(request.messages):
+        payload = _embeddings.payload(request)
     if stream:
         payload["stream"] = True
         payload["stream_options"] = {"include_usage": True, **(request.params.get("stream_options") or {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptmigrate.errors import CallFailed
-from promptmigrate.lm.transports import _chat
+from promptmigrate.lm.transports import _chat, _embeddings
 from promptmigrate.lm.transports._base import WireError, WireReply, WireRequest
 
 
@@ -20,6 +20,8 @@ class SimTransport:
 
         if not is_simulated(request.model):
             raise WireError("not_found", f"there is no simulated model 'sim/{request.model}'", status=404)
+        if _embeddings.wanted(request.messages):
+            raise WireError("bad_request", "the simulated provider has no embedding models", status=400)
         try:
             answer = respond(f"sim/{request.model}", request.messages, request.params)
         except CallFailed as error:

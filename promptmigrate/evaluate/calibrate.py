@@ -1,0 +1,66 @@
+"""Measuring a judge on rows that people labelled, through the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptmigrate.errors import DataError, PromptMigrateError
+from promptmigrate.evaluate.judging import ask_judge
+from scorers import Answer, Question, Scorer, calibrate_async
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from promptmigrate.lm import Door
+    from scorers import Calibration
+
+
+def calibrate(
+    door: Door,
+    judge: Scorer,
+    labelled: Path | Sequence[Mapping[str, Any]],
+    *,
+    params: Mapping[str, Any],
+    columns: Mapping[str, str] | None = None,
+    threshold: float | None = None,
+) -> Calibration:
+    """The calibration card of ``judge``; see :func:`scorers.calibrate`.
+
+    Args:
+        door: The way to the judge's model; its budget and cache apply.
+        judge: A judge of an experiment.
+        labelled: A CSV or JSONL file, or rows.
+        params: Parameters of the judge's calls, as in the experiment.
+        columns: Which column stands for ``output``, ``label``, ``expected``, ``inputs``, ``group``.
+        threshold: From which value on judge and label count as good.
+
+    Raises:
+        DataError: the rows cannot be read, or none has a label.
+        BudgetExceeded: a call did not fit; what was answered is kept in the cache.
+        EndpointError: the judge cannot be reached at all.
+    """
+    stopped: list[PromptMigrateError] = []
+
+    async def complete(question: Question, /) -> Answer:
+        # Calls under way are paid and let finish; no further one is begun.
+        if stopped:
+            raise stopped[0]
+        try:
+            return await ask_judge(door, question, params)
+        except PromptMigrateError as error:
+            stopped.append(error)
+            raise
+
+    try:
+        card = door.run(
+            calibrate_async(judge, labelled, complete=complete, columns=columns, threshold=threshold)
+        )
+    except OSError as error:
+        raise DataError(f"the labels cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"the labels cannot be used: {error}") from error
+    if stopped:
+        raise stopped[0]
+    return card

@@ -1,0 +1,91 @@
+"""Calls of tools, as the messages of clients and the traces of applications hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scorers._json import read
+from scorers._traced import at, span_outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One call of a tool; ``arguments`` are None where they could not be read as JSON."""
+
+    name: str
+    arguments: Any
+
+
+def read_calls(given: Any) -> list[ToolCall] | None:
+    """The calls that ``given`` holds; None if it is nothing of the kind."""
+    if given is None:
+        return None
+    if isinstance(given, str | bytes):
+        found = read(given, allow_fences=True)
+        if found.problem or not isinstance(found.value, Mapping | list):
+            return None
+        given = found.value
+    if not isinstance(given, Mapping | list | tuple):
+        given = _as_mapping(given)
+    if isinstance(given, Mapping):
+        for key in ("tool_calls", "content", "output"):
+            if isinstance(given.get(key), list | tuple):
+                return _listed(given[key], message=True)
+        if given.get("role") == "assistant" or "tool_calls" in given:
+            return []
+        call = _call(given)
+        return None if call is None else [call]
+    return _listed(given, message=False) if isinstance(given, list | tuple) else None
+
+
+def traced_calls(trace: Any) -> list[ToolCall]:
+    """The calls that a trace tells of: in ``tool_calls`` (its own or its message's), or as spans' outputs."""
+    for place in ("tool_calls", "message.tool_calls", "reply.tool_calls"):
+        told = at(trace, place)
+        if isinstance(told, list | tuple):
+            return _listed(told, message=True) or []
+    return [call for outputs in span_outputs(trace) for call in _answered(outputs)]
+
+
+def _answered(outputs: Any) -> list[ToolCall]:
+    """The calls in what one span gave out: OpenAI's completion, or a message."""
+    choices = outputs.get("choices") if isinstance(outputs, Mapping) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else outputs
+    return (read_calls(message) or []) if isinstance(message, Mapping) and "tool_calls" in message else []
+
+
+def _listed(items: Sequence[Any], *, message: bool) -> list[ToolCall] | None:
+    found: list[ToolCall] = []
+    for item in items:
+        call = _call(item if isinstance(item, Mapping) else _as_mapping(item))
+        if call is not None:
+            found.append(call)
+        elif not message:  # a message may hold texts beside its calls
+            return None
+    return found
+
+
+def _as_mapping(value: Any) -> Any:
+    """A client's object (a message, a call) as the mapping that it would be in JSON."""
+    dump = getattr(value, "model_dump", None)
+    return dump() if callable(dump) else value
+
+
+def _call(item: Any) -> ToolCall | None:
+    if not isinstance(item, Mapping):
+        return None
+    inner = item.get("function")
+    if isinstance(inner, Mapping):
+        item = inner
+    name = item.get("name")
+    if not isinstance(name, str) or not name:
+        return None
+    keys = ("arguments", "input", "args", "parameters")
+    given: Any = next((item[key] for key in keys if key in item), None)
+    if isinstance(given, str) and given.strip():
+        parsed = read(given)
+        return ToolCall(name=name, arguments=None if parsed.problem else parsed.value)
+    return ToolCall(name=name, arguments=given or {})
