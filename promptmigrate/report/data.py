@@ -18,23 +18,37 @@ pipeline adds the rest. ``?`` marks what may be absent or null; keys not listed 
     rows_needed?    int                      fixed?, broken?   int
     p_values?       {name: number or null}   test_openings?    int
     guardrails?     [{name, limit, value?, interval?, status, detail}]
+    guardrail_scores?  [{name, margin, delta?, interval?, rows?, status, detail}]
+    slices?         [{name, value, rows, delta, interval?, fixed?, broken?, status}]
+    self_test?      {identical, broken?, broken_by?, broken_rows?, draws?, promoted?, allowed?, passed,
+                     problems?: [sentence, ...]}
+    noise?          {delta, interval?, rows, changed?}
+    broken_clusters?   [{rule, rows, total?, others?, unbroken?, examples?: [id, ...], file?,
+                     conditions?: [{text, here, others}]}]       what write_regressions returns
+    targets?        [{model, verdict, candidate: {score?, interval?, cost_per_call_usd?, p95_latency_s?},
+                     delta?, interval?, joint_interval?, switch_if?, chosen?}]
     cost_ratio?, p95_latency_ratio?          {value?, interval?}
-    spend           {calls: {task, judge, reflection}, cached?, usd?, usd_unknown_calls?, seconds?}
+    spend           {calls: {task, judge, reflection}, cached?, usd?, usd_by_purpose?, usd_unknown_calls?,
+                     seconds?}
                     usd null: the price of at least one model is not known
+    forecast?       {calls?: [low, high], usd?: [low, high], basis?}
+    break_even?     {sentence, ...}          or the sentence alone
     scorers?        [{name, baseline?, candidate?}]      mean score of each scorer on the test rows
     search?         {strategy, stopped?, calls?, facts?: [sentence, ...],
                      generations?: [{name, candidates?, best_quality?}],
+                     removed?: [text or {text, reason?}, ...],   what the minimiser took out
                      front?: [{label, quality?, cost_per_call_usd?, latency_s?, rows?, chosen?}]}
     provenance?     {dataset_digest?, test_digest?, config_digest?, started?, finished?, version?, commit?,
                      packages?: {name: version}}         times in ISO 8601
     prompts         {original, candidate}    each a text or [{role, content}, ...]
+    bundle?         {path?, digest?}
     prompt_version?, route?, mlflow_run_id?  where the candidate went
 
 ``test_rows.jsonl`` has one object per test row::
 
     {"example", "cluster"?, "inputs": {...}, "expected"?, "rationale"?,
-     "baseline":  {"output"?, "score"?, "error"?},
-     "candidate": {"output"?, "score"?, "error"?}}
+     "baseline":  {"output"?, "score"?, "scores"?: {scorer: value or null}, "error"?},
+     "candidate": {"output"?, "score"?, "scores"?, "error"?}}
 
 ``score`` null means not measured, ``error`` says why. Scores and shares are in [0, 1], money in USD, times in
 seconds.
@@ -44,211 +58,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from promptmigrate.errors import DataError
+from promptmigrate.report.shapes import RunData, TestRow, VerdictFile
 
 VERDICT = "verdict.json"
 TEST_ROWS = "test_rows.jsonl"
 _Model = TypeVar("_Model", bound=BaseModel)
-PromptSource: TypeAlias = "str | list[Turn]"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Turn(_Part):
-    """One message of a chat prompt."""
-
-    role: str
-    content: str
-
-
-class VariantFigures(_Part):
-    """One row of the before/after table."""
-
-    model: str
-    prompt_digest: str | None = None
-    score: FiniteFloat | None = None
-    interval: tuple[FiniteFloat, FiniteFloat] | None = None
-    cost_per_call_usd: FiniteFloat | None = None
-    p95_latency_s: FiniteFloat | None = None
-
-
-class Rows(_Part):
-    """How many rows there were."""
-
-    train: int | None = None
-    validation: int | None = None
-    test: int
-    used: int | None = None
-    groups: int | None = None
-    unscored: int | None = None
-    unscored_baseline: int | None = None
-    unscored_candidate: int | None = None
-
-
-class GuardrailFigures(_Part):
-    """One limit besides quality, and how it fared."""
-
-    name: str
-    limit: FiniteFloat
-    value: FiniteFloat | None = None
-    interval: tuple[FiniteFloat, FiniteFloat] | None = None
-    status: Literal["pass", "fail", "unclear", "unmeasurable"]
-    detail: str = ""
-
-
-class RatioFigures(_Part):
-    """Candidate over production."""
-
-    value: FiniteFloat | None = None
-    interval: tuple[FiniteFloat, FiniteFloat] | None = None
-
-
-class Calls(_Part):
-    """Requests that were really sent."""
-
-    task: int = 0
-    judge: int = 0
-    reflection: int = 0
-
-
-class SpendFigures(_Part):
-    """What the run cost."""
-
-    calls: Calls
-    cached: int = 0
-    usd: FiniteFloat | None = None
-    usd_unknown_calls: int = 0
-    seconds: FiniteFloat | None = None
-
-
-class ScorerFigures(_Part):
-    """Mean score of one scorer on the test rows."""
-
-    name: str
-    baseline: FiniteFloat | None = None
-    candidate: FiniteFloat | None = None
-
-
-class Generation(_Part):
-    """One step of the search."""
-
-    name: str
-    candidates: int | None = None
-    best_quality: FiniteFloat | None = None
-
-
-class FrontFigures(_Part):
-    """One variant of the search's quality/cost front."""
-
-    label: str
-    quality: FiniteFloat | None = None
-    cost_per_call_usd: FiniteFloat | None = None
-    latency_s: FiniteFloat | None = None
-    rows: int | None = None
-    chosen: bool = False
-
-
-class Search(_Part):
-    """How the candidate was found."""
-
-    strategy: str
-    stopped: str = ""
-    calls: int | None = None
-    facts: tuple[str, ...] = ()
-    generations: tuple[Generation, ...] = ()
-    front: tuple[FrontFigures, ...] = ()
-
-
-class Provenance(_Part):
-    """What the numbers rest on."""
-
-    dataset_digest: str | None = None
-    test_digest: str | None = None
-    config_digest: str | None = None
-    started: str | None = None
-    finished: str | None = None
-    version: str | None = None
-    commit: str | None = None
-    packages: dict[str, str] = Field(default_factory=dict)
-
-
-class Prompts(_Part):
-    """The prompt as it was and as it is proposed."""
-
-    original: PromptSource
-    candidate: PromptSource
-
-
-class VerdictFile(_Part):
-    """All of ``verdict.json`` that the report shows."""
-
-    name: str
-    simulated: bool
-    verdict: Literal["PROMOTE", "REJECT", "INCONCLUSIVE"]
-    reasons: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-    primary: str | None = None
-    superiority: bool = False
-    margin: FiniteFloat
-    confidence: FiniteFloat
-    delta: FiniteFloat | None = None
-    interval: tuple[FiniteFloat, FiniteFloat] | None = None
-    baseline: VariantFigures
-    candidate: VariantFigures
-    before: VariantFigures | None = None
-    before_split: str | None = None
-    rows: Rows
-    rows_needed: int | None = None
-    fixed: int | None = None
-    broken: int | None = None
-    p_values: dict[str, FiniteFloat | None] = Field(default_factory=dict)
-    guardrails: tuple[GuardrailFigures, ...] = ()
-    cost_ratio: RatioFigures = RatioFigures()
-    p95_latency_ratio: RatioFigures = RatioFigures()
-    test_openings: int = 1
-    spend: SpendFigures
-    scorers: tuple[ScorerFigures, ...] = ()
-    search: Search | None = None
-    provenance: Provenance = Provenance()
-    prompts: Prompts
-    prompt_version: str | None = None
-    route: str | None = None
-    mlflow_run_id: str | None = None
-
-
-class Answer(_Part):
-    """What one variant answered on a test row."""
-
-    output: Any = None
-    score: FiniteFloat | None = None
-    error: str | None = None
-
-
-class TestRow(_Part):
-    """One test row, both answers side by side."""
-
-    __test__ = False  # not a test class, whatever its name looks like to pytest
-
-    example: str
-    cluster: str | None = None
-    inputs: dict[str, Any]
-    expected: Any = None
-    rationale: str | None = None
-    baseline: Answer
-    candidate: Answer
-
-
-class RunData(_Part):
-    """Everything one report is made of."""
-
-    verdict: VerdictFile
-    test_rows: tuple[TestRow, ...]
 
 
 def load(run_dir: Path) -> RunData:
@@ -257,14 +76,23 @@ def load(run_dir: Path) -> RunData:
     Raises:
         DataError: naming the file, the row and the field.
     """
-    verdict_path, rows_path = run_dir / VERDICT, run_dir / TEST_ROWS
-    verdict = _check(VerdictFile, _parse(_read(verdict_path), verdict_path, None), verdict_path, None)
-    rows = tuple(
-        _check(TestRow, _parse(line, rows_path, number), rows_path, number)
-        for number, line in enumerate(_read(rows_path).split("\n"), 1)
+    path = run_dir / VERDICT
+    verdict = _check(VerdictFile, _parse(_read(path), path, None), path, None)
+    return RunData(verdict=verdict, test_rows=load_rows(run_dir))
+
+
+def load_rows(run_dir: Path) -> tuple[TestRow, ...]:
+    """Read and check ``test_rows.jsonl``.
+
+    Raises:
+        DataError: naming the file, the row and the field.
+    """
+    path = run_dir / TEST_ROWS
+    return tuple(
+        _check(TestRow, _parse(line, path, number), path, number)
+        for number, line in enumerate(_read(path).split("\n"), 1)
         if line.strip()
     )
-    return RunData(verdict=verdict, test_rows=rows)
 
 
 def _read(path: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
-from promptmigrate.report.data import Turn
+from promptmigrate.report.shapes import Turn
 from promptmigrate.report.wording import clean
 
 Kind: TypeAlias = Literal["same", "removed", "added"]

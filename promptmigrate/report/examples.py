@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptmigrate.report.data import Answer, TestRow
+from promptmigrate.report.shapes import Answer, TestRow
 from promptmigrate.report.wording import clean, score, text
 
 LIMIT = 20

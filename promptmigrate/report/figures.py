@@ -1,4 +1,4 @@
-"""Inline SVG: the interval of the difference, the quality of each variant, the quality/cost front.
+"""Inline SVG: the interval of the difference and the quality of each variant, and what figures share.
 
 Horizontal positions are percentages and there is no viewBox, so a figure fills whatever width it has while
 its text keeps its size, on a phone as on a desk. Colours come from the page's style sheet. Every figure has a
@@ -8,16 +8,19 @@ title and a description that say the same in words.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from promptmigrate.report.data import FrontFigures
-from promptmigrate.report.wording import clean, percent, points, usd
+from promptmigrate.report.wording import percent, points
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+
+_LEAST_GAP = 0.2
+"""Of the axis, between two ticks: closer ones would run into each other on a phone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +57,17 @@ def axis(
 
 
 def log_axis(values: Sequence[float], *, start: float, end: float) -> Axis:
-    """A logarithmic axis around positive ``values`` with ticks at 1, 2 and 5."""
+    """A logarithmic axis around positive ``values`` with ticks at 1, 2 and 5, or fewer."""
     low, high = min(values) / 1.35, max(values) * 1.35
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    many = math.log10(high / low) > 2.2
-    marks = [m * 10.0**k for k in powers for m in ((1,) if many else (1, 2, 5))]
-    return Axis(
-        low=low, high=high, start=start, end=end, ticks=tuple(m for m in marks if low <= m <= high), log=True
-    )
+    ticks: tuple[float, ...] = ()
+    for steps in ((1, 2, 5), (1, 5), (1,)):
+        marks = [step * 10.0**k for k in powers for step in steps]
+        ticks = tuple(mark for mark in marks if low <= mark <= high)
+        gaps = [math.log(after / before) / math.log(high / low) for before, after in pairwise(ticks)]
+        if min(gaps, default=1.0) >= _LEAST_GAP:
+            break
+    return Axis(low=low, high=high, start=start, end=end, ticks=ticks, log=True)
 
 
 def _step(rough: float) -> float:
@@ -88,7 +94,7 @@ def difference(
     parts = [
         f'<rect class="forbidden" x="0" y="26" width="{edge}%" height="{foot - 26}"/>',
         f'<line class="limit" x1="{edge}%" x2="{edge}%" y1="26" y2="{foot}"/>',
-        _label(edge, 16, limit, "limit-label"),
+        label(edge, 16, limit, "limit-label"),
     ]
     if not superiority and margin > 0:
         parts.append(f'<line class="zero" x1="{zero}%" x2="{zero}%" y1="26" y2="{foot}"/>')
@@ -99,11 +105,11 @@ def difference(
             for x in map(across.at, interval)
         ),
         f'<circle class="dot {status}" cx="{across.at(delta)}%" cy="{y}" r="7"/>',
-        _label(across.at(delta), y - 16, points(delta), "value"),
-        *_bottom(across, foot, points_tick),
-        _label(50, foot + 38, "percentage points of quality, candidate minus production", "axis-label"),
+        label(across.at(delta), y - 16, points(delta), "value"),
+        *bottom(across, foot, points_tick),
+        label(50, foot + 38, "percentage points of quality, candidate minus production", "axis-label"),
     ]
-    return _svg("difference", "Difference in quality", words, 140, parts)
+    return svg("difference", "Difference in quality", words, 140, parts)
 
 
 def points_tick(value: float) -> str:
@@ -154,79 +160,23 @@ def scores(estimates: Sequence[Estimate], *, title: str) -> Markup:
             f'<circle class="dot {estimate.style}" cx="{across.at(estimate.score)}%" cy="{y}" r="6"/>'
         )
         text = f"{estimate.label} {percent(estimate.score)}"
-        parts.append(_label(across.at(estimate.score), y - 14, text, "value"))
+        parts.append(label(across.at(estimate.score), y - 14, text, "value"))
         words.append(text + spread)
-    parts += _bottom(across, foot, lambda value: f"{100 * value:g}%")
-    return _svg("scores", title, "; ".join(words) + ".", foot + 30, parts)
+    parts += bottom(across, foot, lambda value: f"{100 * value:g}%")
+    return svg("scores", title, "; ".join(words) + ".", foot + 30, parts)
 
 
-def front(found: Sequence[FrontFigures]) -> Markup | None:
-    """Quality over cost of what the search found; None where fewer than two variants have both."""
-    known = [
-        (number, f.cost_per_call_usd, f.quality, f)
-        for number, f in enumerate(found, 1)
-        if f.quality is not None and f.cost_per_call_usd is not None
-    ]
-    if len(known) < 2:
-        return None
-    costs, qualities = [cost for _, cost, _, _ in known], [quality for _, _, quality, _ in known]
-    use_log = min(costs) > 0 and max(costs) / min(costs) > 4
-    across = (
-        log_axis(costs, start=9, end=95)
-        if use_log
-        else axis(costs, start=9, end=95, least=max(costs) * 0.2 or 1e-6, ticks=4)
-    )
-    up = axis(qualities, start=250, end=16, least=0.06)
-    parts = []
-    top = max((tick for tick in up.ticks if tick <= 1), default=None)
-    for tick in up.ticks:
-        if 0 <= tick <= 1:
-            y = up.at(tick)
-            unit = " quality" if tick == top else ""
-            parts.append(f'<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
-            parts.append(f'<text class="tick" x="0" y="{y - 4}">{100 * tick:g}%{unit}</text>')
-    edge = _best(known)
-    for (x1, y1), (x2, y2) in pairwise(edge):
-        a, b, c, d = across.at(x1), across.at(x2), up.at(y1), up.at(y2)
-        parts.append(f'<line class="edge" x1="{a}%" x2="{b}%" y1="{c}" y2="{c}"/>')
-        parts.append(f'<line class="edge" x1="{b}%" x2="{b}%" y1="{c}" y2="{d}"/>')
-    for number, cost, quality, f in sorted(known, key=lambda point: point[3].chosen):
-        x, y = across.at(cost), up.at(quality)
-        style = "chosen" if f.chosen else "other"
-        parts.append(f'<circle class="point {style}" cx="{x}%" cy="{y}" r="{12 if f.chosen else 10}"/>')
-        parts.append(
-            f'<text class="number {style}" x="{x}%" y="{y + 4}" text-anchor="middle">{number}</text>'
-        )
-    parts += _bottom(across, 260, usd)
-    parts.append(_label(54, 298, f"cost per call{' (logarithmic)' if use_log else ''}", "axis-label"))
-    words = "; ".join(
-        f"{number}: {clean(f.label)}, quality {percent(quality)} at {usd(cost)} per call"
-        + (" (chosen)" if f.chosen else "")
-        for number, cost, quality, f in known
-    )
-    return _svg("front", "Quality and cost per call of the variants on the front", words + ".", 306, parts)
-
-
-def _best(known: Sequence[tuple[int, float, float, FrontFigures]]) -> list[tuple[float, float]]:
-    """Corners of the front: each dearer variant that is better than all cheaper ones."""
-    corners: list[tuple[float, float]] = []
-    for _, cost, quality, _ in sorted(known, key=lambda point: (point[1], -point[2])):
-        if not corners or quality > corners[-1][1]:
-            corners.append((cost, quality))
-    return corners
-
-
-def _bottom(across: Axis, y: float, label: object) -> list[str]:
-    write = label if callable(label) else str
+def bottom(across: Axis, y: float, written: Callable[[float], str]) -> list[str]:
+    """The horizontal axis at ``y`` with its ticks, each ``written``."""
     parts = [f'<line class="axis" x1="{across.start}%" x2="{across.end}%" y1="{y}" y2="{y}"/>']
     for tick in across.ticks:
         x = across.at(tick)
         parts.append(f'<line class="axis" x1="{x}%" x2="{x}%" y1="{y}" y2="{y + 4}"/>')
-        parts.append(f'<text class="tick" x="{x}%" y="{y + 19}" text-anchor="middle">{write(tick)}</text>')
+        parts.append(f'<text class="tick" x="{x}%" y="{y + 19}" text-anchor="middle">{written(tick)}</text>')
     return parts
 
 
-def _label(x: float, y: float, text: str, style: str) -> str:
+def label(x: float, y: float, text: str, style: str) -> str:
     """A text at ``x`` percent, anchored so that it stays inside the figure."""
     from markupsafe import escape
 
@@ -234,7 +184,8 @@ def _label(x: float, y: float, text: str, style: str) -> str:
     return f'<text class="{style}" x="{x}%" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _svg(name: str, title: str, description: str, height: int, parts: Sequence[str]) -> Markup:
+def svg(name: str, title: str, description: str, height: int, parts: Sequence[str]) -> Markup:
+    """An ``<svg>`` of ``parts`` with its title and the same in words."""
     from markupsafe import Markup, escape
 
     return Markup(  # noqa: S704 - every text inside went through escape, numbers were formatted here

@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from promptmigrate.report import diff, examples, figures, wording
-from promptmigrate.report.data import GuardrailFigures, Prompts, RunData, VariantFigures, VerdictFile
+from promptmigrate.report import diff, examples, figures, fronts, sections, wording
+from promptmigrate.report.shapes import (
+    GuardrailFigures,
+    Prompts,
+    RunData,
+    VariantFigures,
+    VerdictFile,
+)
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CONTEXT_LINES = 3
@@ -23,12 +29,6 @@ _P_VALUES = {
     "better": "p, not better at all",
     "mcnemar": "p, exact McNemar (two-sided)",
 }
-_STATUSES = {
-    "pass": ("✓", "within limit", "good"),
-    "fail": ("✕", "over limit", "bad"),
-    "unclear": ("?", "unclear", "open"),
-    "unmeasurable": ("?", "not measurable", "open"),
-}
 
 
 def render(data: RunData) -> str:
@@ -42,7 +42,18 @@ def render(data: RunData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("clean", "percent", "points", "usd", "seconds", "duration", "times", "count", "when"):
+    for name in (
+        "clean",
+        "percent",
+        "points",
+        "span",
+        "usd",
+        "seconds",
+        "duration",
+        "times",
+        "count",
+        "when",
+    ):
         environment.filters[name] = getattr(wording, name)
     return environment.get_template("report.html.j2").render(**_context(data))
 
@@ -67,7 +78,20 @@ def _context(data: RunData) -> dict[str, Any]:
         ),
         "scores": _scores(v),
         "guardrails": [_guardrail(g) for g in v.guardrails],
-        "front": figures.front(v.search.front) if v.search else None,
+        "front": fronts.front(v.search.front) if v.search else None,
+        "target_front": fronts.targets(v.targets, v.baseline, margin=v.margin, superiority=v.superiority),
+        "outcomes": sections.OUTCOMES,
+        "slices": [sections.slice_row(s) for s in sorted(v.slices, key=lambda s: sections.ALARM[s.status])],
+        "alarm": "bad" if any(s.status == "worse" for s in v.slices) else "open",
+        "breaking": [s for s in v.slices if s.status in ("worse", "suspect")],
+        "trials": sections.trials(v),
+        "judged": [sections.rail(g) for g in v.guardrail_scores],
+        "clusters": v.broken_clusters,
+        "purposes": sections.purposes(v),
+        "earned": v.break_even if isinstance(v.break_even, str) else v.break_even and v.break_even.sentence,
+        "removed": [(r, None) if isinstance(r, str) else (r.text, r.reason) for r in v.search.removed]
+        if v.search
+        else [],
         "changes": _folded(v.prompts),
         "candidate_prompt": _turns(v.prompts),
         "examples": examples.choose(data.test_rows),
@@ -131,11 +155,7 @@ def _scores(v: VerdictFile) -> Any:
 
 def _facts(v: VerdictFile) -> list[dict[str, str]]:
     """The numbers that most readers come for."""
-    interval = (
-        wording.points(v.interval[0]).split()[0] + " to " + wording.points(v.interval[1]).split()[0]
-        if v.interval
-        else ""
-    )
+    interval = wording.span(v.interval) if v.interval else ""
     sides = (v.baseline, v.candidate)
     facts = [
         {
@@ -177,7 +197,7 @@ def _change(ratio: float | None) -> str:
 
 
 def _guardrail(g: GuardrailFigures) -> dict[str, Any]:
-    mark, word, style = _STATUSES[g.status]
+    mark, word, style = sections.STATUSES[g.status]
     return {
         "name": _GUARDRAILS.get(g.name, wording.clean(g.name)),
         "g": g,

@@ -42,6 +42,11 @@ def points(value: float | None) -> str:
     return f"{sign}{abs(rounded):.1f} point{'' if abs(rounded) == 1 else 's'}"
 
 
+def span(limits: tuple[float, float]) -> str:
+    """An interval of differences: ``−1.2 to +3.4``, in points."""
+    return " to ".join(points(limit).split()[0] for limit in limits)
+
+
 def usd(value: float | None) -> str:
     """Money: cents where it is dollars, three digits that count where it is fractions of a cent."""
     if value is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from promptmigrate.decide import PairedRow, decide
+from promptmigrate.decide import PairedRow, Rules, decide
+from promptmigrate.report import write_regressions
 
 SUBJECTS = [
     "I was charged twice for my subscription this month, order {n}",
@@ -42,6 +44,48 @@ CANDIDATE = [
 ]
 
 
+TARGETS = [
+    {
+        "model": "sim/triage-small",
+        "verdict": "PROMOTE",
+        "candidate": {"score": 0.938, "cost_per_call_usd": 0.00052, "p95_latency_s": 0.82},
+        "delta": 0.014,
+        "interval": [-0.021, 0.049],
+        "joint_interval": [-0.029, 0.055],
+        "switch_if": "Switch to sim/triage-small if cost per call 87% lower is worth a quality between "
+        "-2.1 and +4.9 points of production's.",
+        "chosen": True,
+    },
+    {
+        "model": "sim/triage-tiny",
+        "verdict": "REJECT",
+        "candidate": {"score": 0.71, "cost_per_call_usd": 0.00009, "p95_latency_s": 0.31},
+        "delta": -0.214,
+        "interval": [-0.28, -0.15],
+        "switch_if": "Do not switch to sim/triage-tiny: Quality drops.",
+    },
+    {
+        "model": "sim/triage-large",
+        "verdict": "INCONCLUSIVE",
+        "candidate": {"score": 0.93, "cost_per_call_usd": 0.0043, "p95_latency_s": 2.4},
+        "delta": 0.006,
+        "interval": [-0.052, 0.06],
+        "switch_if": "Switch to sim/triage-large only after about 140 more test rows and a verdict.",
+    },
+]
+
+
+@cache
+def decided(rows: str, margin: float) -> str:
+    """What the real gate says, as JSON; many tests have the same rows."""
+    rules = Rules(
+        margin=margin,
+        guardrails={"cost_ratio": 0.6, "p95_latency_ratio": 1.2},
+        scores={"json_valid": 0.05},
+    )
+    return json.dumps(decide([PairedRow.from_json(row) for row in json.loads(rows)], rules).to_json())
+
+
 def write_run(
     folder: Path,
     *,
@@ -71,6 +115,9 @@ def write_run(
                 candidate_cost_usd=0.00052 * draw.uniform(0.8, 1.2),
                 baseline_latency_s=draw.lognormvariate(0.2, 0.35),
                 candidate_latency_s=draw.lognormvariate(-0.7, 0.35),
+                baseline_again=float(right if draw.random() < 0.97 else not right),
+                slices={"label": LABELS[label], "tenant": ("acme", "globex", "initech")[n % 3]},
+                scores={"json_valid": (1.0, 1.0)},
             )
         )
         lines.append(
@@ -89,7 +136,7 @@ def write_run(
                 "rationale": f"label_match: expected '{LABELS[label]}'",
             }
         )
-    gate = decide(paired, margin=margin, guardrails={"cost_ratio": 0.6, "p95_latency_ratio": 1.2}).to_json()
+    gate = json.loads(decided(json.dumps([row.to_json() for row in paired]), margin))
     verdict = {
         **gate,
         "name": "support_triage",
@@ -125,6 +172,10 @@ def write_run(
                 {"name": "generation 1", "candidates": 6, "best_quality": 0.88},
                 {"name": "generation 2", "candidates": 6, "best_quality": 0.943},
                 {"name": "generation 3", "candidates": 6, "best_quality": 0.943},
+            ],
+            "removed": [
+                "If you are unsure, think again.",
+                {"text": "demo: My parcel is late", "reason": "no loss on 210 validation rows"},
             ],
             "front": [
                 {
@@ -162,8 +213,19 @@ def write_run(
             "calls": {"task": 2412, "judge": 380, "reflection": 21},
             "cached": 630,
             "usd": 1.8342,
+            "usd_by_purpose": {"task": 1.2001, "judge": 0.2341, "reflection": 0.4},
             "seconds": 74.2,
         },
+        "forecast": {
+            "calls": [900, 4100],
+            "usd": [0.61, 3.4],
+            "basis": "from the token counts of 600 traces",
+        },
+        "break_even": {
+            "sentence": "This run cost $1.83; at 41,000 calls a day it is earned back in 3 hours."
+        },
+        "targets": TARGETS,
+        "bundle": {"path": "runs/support_triage/ab12/bundle.zip", "digest": "sha256:" + "f6" * 32},
         "provenance": {
             "dataset_digest": "sha256:" + "c3" * 32,
             "test_digest": "sha256:" + "d4" * 32,
@@ -183,8 +245,10 @@ def write_run(
     if gate["verdict"] != "PROMOTE" and not (changes and "prompt_version" in changes):
         verdict["prompt_version"] = verdict["route"] = None
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False), encoding="utf-8")
     (folder / "test_rows.jsonl").write_text(
         "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
     )
+    clusters = write_regressions(folder, name=str(verdict["name"]), specs=[{"use": "label_match"}])
+    verdict.setdefault("broken_clusters", clusters)
+    (folder / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False), encoding="utf-8")
     return folder

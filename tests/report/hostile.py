@@ -46,11 +46,18 @@ def write_hostile_run(folder: Path, text: str) -> Path:
     write_run(folder, rows=40, broken=0.3)
     path = folder / "verdict.json"
     verdict = json.loads(path.read_text())
-    fixed = {"verdict": verdict["verdict"]}
-    statuses = [guardrail["status"] for guardrail in verdict["guardrails"]]
-    verdict = {**everywhere(verdict, text), **fixed}
-    for guardrail, status in zip(verdict["guardrails"], statuses, strict=True):
-        guardrail["status"] = status
+    before = verdict
+    verdict = {**everywhere(verdict, text), "verdict": verdict["verdict"]}
+    for part, fixed in (
+        ("guardrails", "status"),
+        ("guardrail_scores", "status"),
+        ("slices", "status"),
+        ("targets", "verdict"),
+    ):
+        for entry, known in zip(verdict[part], before[part], strict=True):
+            entry[fixed] = known[fixed]
+    verdict["self_test"]["problems"] = [text]
+    verdict["spend"]["usd_by_purpose"][text] = 1.0
     verdict["warnings"] = [text]
     verdict["provenance"]["packages"] = {text: text}
     verdict["p_values"] = {text: 0.5}

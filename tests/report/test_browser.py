@@ -81,7 +81,7 @@ async def test_the_report_is_readable(tmp_path, width, scheme):
         await page.open(path, width=width, scheme=scheme)
         assert await page.evaluate("document.title") == "PROMOTE: support_triage"
         assert await page.evaluate("document.querySelector('.verdict h2').innerText") == "Safe to ship"
-        assert await page.evaluate("document.querySelectorAll('svg.figure').length") == 3
+        assert await page.evaluate("document.querySelectorAll('svg.figure').length") == 4
         assert await page.evaluate(WIDER) <= 0
         assert await page.evaluate(OVERFLOWING) == []
         assert await page.evaluate(UNREADABLE) == []

@@ -125,7 +125,7 @@ class TestContent:
     def test_spend_without_a_price(self, tmp_path):
         spend = {"calls": {"task": 10}, "usd": None}
         page = document(write_run(tmp_path, changes={"spend": spend}))
-        assert "Money (simulated) price unknown" in page.text
+        assert "In all 10 price unknown" in page.text
 
     def test_an_empty_answer_and_a_failed_call_are_told_apart(self, tmp_path):
         write_run(tmp_path, rows=12)
@@ -148,6 +148,89 @@ class TestContent:
         page = document(tmp_path)
         assert "empty answer" in page.text
         assert "Not measured 1" in page.text and "timeout: 60 s" in page.text
+
+
+class TestSections:
+    def test_what_a_run_with_everything_shows(self, promoted):
+        for piece in (
+            # targets
+            "The targets",
+            "sim/triage-tiny ✕ reject 71.0% −21.4 points −28.0 to −15.0",
+            "+1.4 points −2.9 to +5.5",
+            "Switch to sim/triage-large only after about 140 more test rows",
+            # slices
+            "Slice by slice",
+            "label billing",
+            "tenant globex",
+            # trust
+            "production against itself: promote",
+            "answers broken on purpose (a loss of 10.0 points): reject",
+            "Asked twice, production differs from itself by",
+            "promptmigrate verify runs/support_triage/ab12/bundle.zip",
+            "sha256:" + "f6" * 32,
+            # guardrail scores
+            "Scores that must not be lost",
+            "json_valid 0.0 points",
+            # broken rows
+            "What broken rows have in common",
+            "Written as tests to regressions/test_support_triage_broken_1.py",
+            "rows that did not break",
+            # search
+            "What turned out not to be needed",
+            "If you are unsure, think again.",
+            "no loss on 210 validation rows",
+            # spend
+            "Judges 380 $0.234",
+            "900 to 4,100 $0.61 to $3.40",
+            "at 41,000 calls a day it is earned back in 3 hours.",
+        ):
+            assert piece in promoted.text, piece
+
+    def test_slices_that_break_are_named_first(self, tmp_path):
+        verdict = {"rows": 60, "clusters": 30, "fixed": 0, "broken": 12, "interval": [-0.3, -0.1]}
+        slices = [
+            {**verdict, "name": "language", "value": "en", "delta": 0.01, "status": "holds"},
+            {**verdict, "name": "language", "value": "de", "delta": -0.2, "status": "worse"},
+            {**verdict, "name": "tenant", "value": "x", "delta": -0.1, "interval": None, "status": "too_few"},
+        ]
+        page = document(write_run(tmp_path, rows=40, changes={"slices": slices}))
+        assert "1 of 3 slices breaks or may break: language = de" in page.text
+        table = page.text[page.text.index("Fixed / broken") :]
+        assert table.index("de ✕ breaks") < table.index("too few rows") < table.index("en ✓ holds")
+
+    def test_a_gate_that_failed_its_own_test_says_so(self, tmp_path):
+        tested = {"identical": "REJECT", "passed": False, "problems": ["It rejects itself."]}
+        page = document(write_run(tmp_path, rows=40, changes={"self_test": tested}))
+        assert "The gate failed its own test on these rows" in page.text
+        assert "It rejects itself." in page.text
+        assert "✕ production against itself: reject" in page.text
+
+    def test_what_is_not_there_leaves_no_trace(self, tmp_path):
+        absent = dict.fromkeys(("self_test", "noise", "bundle", "forecast", "break_even"))
+        page = document(
+            write_run(
+                tmp_path,
+                rows=40,
+                changes={
+                    **absent,
+                    "targets": [],
+                    "slices": [],
+                    "guardrail_scores": [],
+                    "broken_clusters": [],
+                },
+            )
+        )
+        for piece in (
+            "The targets", "Slice by slice", "Why believe it", "Forecast", "earned back", "must not be lost",
+            "have in common",
+        ):  # fmt: skip
+            assert piece not in page.text
+        links = {a["href"] for a in page.all("a")}
+        assert not links & {"#targets", "#slices", "#trust"}
+
+    def test_a_break_even_may_be_a_sentence_alone(self, tmp_path):
+        page = document(write_run(tmp_path, rows=40, changes={"break_even": "It pays at once."}))
+        assert "It pays at once." in page.text
 
 
 class TestSafety:
@@ -197,7 +280,7 @@ class TestAccessibility:
     def test_figures_have_words(self, promoted):
         ids = {a["id"] for _, a in promoted.elements if "id" in a}
         figures = promoted.all("svg")
-        assert len(figures) == 3
+        assert len(figures) == 4
         for attributes in figures:
             assert attributes["role"] == "img"
             assert set(attributes["aria-labelledby"].split()) <= ids

@@ -3,13 +3,15 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptmigrate.report import diff, examples, figures, wording
-from promptmigrate.report.data import Answer, FrontFigures, TestRow, Turn
+from promptmigrate.report import diff, examples, figures, fronts, wording
+from promptmigrate.report.parts import TargetFigures
+from promptmigrate.report.shapes import Answer, FrontFigures, TestRow, Turn, VariantFigures
 
 
 def turns(*pairs):
@@ -175,17 +177,52 @@ class TestFigures:
         ],
     )
     def test_the_front_is_drawn_for_any_costs(self, pairs):
-        found = Positions(figures.front(self.points(*pairs)))
+        found = Positions(fronts.front(self.points(*pairs)))
         assert found.values and all(math.isfinite(v) and 0 <= v <= 100 for v in found.values)
         assert "v1, quality" in found.text and "(chosen)" in found.text
 
     def test_the_front_needs_two_priced_variants(self):
-        assert figures.front(self.points((0.1, 0.5))) is None
-        assert figures.front(self.points((None, 0.5), (0.1, 0.6))) is None
+        assert fronts.front(self.points((0.1, 0.5))) is None
+        assert fronts.front(self.points((None, 0.5), (0.1, 0.6))) is None
 
     def test_dominated_variants_are_off_the_line(self):
-        svg = figures.front(self.points((0.001, 0.9), (0.002, 0.5), (0.003, 0.95)))
+        svg = fronts.front(self.points((0.001, 0.9), (0.002, 0.5), (0.003, 0.95)))
         assert str(svg).count('class="edge"') == 2
+
+    def targets(self, *costs, **changes):
+        return [
+            TargetFigures(
+                model=f"m/{n}",
+                verdict=("PROMOTE", "REJECT", "INCONCLUSIVE")[n % 3],
+                candidate={"score": 0.5 + n / 10, "cost_per_call_usd": cost, "p95_latency_s": 1.0},
+                interval=(-0.1, 0.1),
+                **changes,
+            )
+            for n, cost in enumerate(costs)
+        ]
+
+    @pytest.mark.parametrize("superiority", [True, False])
+    @pytest.mark.parametrize("costs", [(0.001, 0.002), (0.0, 0.0), (1e-6, 2.0, 0.3), (0.1, None, 0.1)])
+    @pytest.mark.parametrize("production", [{"score": 0.6, "cost_per_call_usd": 0.01}, {}])
+    def test_targets_are_drawn_inside_with_their_numbers(self, costs, superiority, production):
+        known = VariantFigures(model="m/p", **production)
+        found = Positions(fronts.targets(self.targets(*costs), known, margin=0.05, superiority=superiority))
+        assert found.values and all(math.isfinite(v) and 0 <= v <= 100 for v in found.values)
+        assert "1: m/0, quality 50.0%" in found.text
+
+    def test_targets_show_the_joint_interval_where_there_is_one(self):
+        known = VariantFigures(model="m/p", score=0.5, cost_per_call_usd=0.1)
+        svg = fronts.targets(
+            self.targets(0.1, 0.2, joint_interval=(-0.2, 0.3)), known, margin=0.05, superiority=False
+        )
+        assert "30.0% to 80.0%" in svg
+        assert fronts.targets(self.targets(0.1), known, margin=0.05, superiority=False) is None
+
+    def test_ticks_keep_apart(self):
+        for high in (0.002, 0.01, 0.07, 0.9, 40.0):
+            found = figures.log_axis([0.001, high], start=9, end=95)
+            places = [found.at(tick) for tick in found.ticks]
+            assert all(after - before > 15 for before, after in pairwise(places))
 
     def test_labels_are_escaped(self):
         estimates = [
@@ -214,6 +251,7 @@ def test_money(value, shown):
 def test_numbers():
     assert wording.points(0.0104) == "+1.0 point"
     assert wording.points(-0.0004) == "0.0 points"
+    assert wording.span((-0.012, 0.034)) == "−1.2 to +3.4"
     assert wording.points(-0.0214) == "−2.1 points"
     assert wording.seconds(0.9996) == "1.00 s"
     assert wording.seconds(0.012) == "12 ms"

@@ -1,0 +1,609 @@
+"""Whatever is changed in a bundle is found: by hashes, and by recomputation where these were forged too."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptmigrate.errors import DataError
+from promptmigrate.proof import archive, verify, write_bundle
+from promptmigrate.proof.archive import pack
+from promptmigrate.proof.jsonl import dump
+from promptmigrate.types import Prompt, Variant
+from tests.proof.builder import copy, entries, evidence, forge, sealed
+
+KINDS = {
+    "plain": {},
+    "judge": {"judge": True},
+    "repeats": {"judge": True, "repeats": 2},
+    "recorded": {"rerun": False, "judge": True},
+    "several": {"targets": 2},
+    "program": {"judge": True, "program": True},
+}
+
+
+@cache
+def raw(kind="plain"):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle.zip"
+        write_bundle(path, evidence(**KINDS[kind]))
+        return path.read_bytes()
+
+
+def hashed(data):
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def check(data, **options):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle.zip"
+        path.write_bytes(data)
+        return verify(path, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_honest_bundle_holds(kind, monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", None)  # nothing is sent
+    report = check(raw(kind))
+    assert report.findings == ()
+    assert report.verdict == evidence(**KINDS[kind]).verdict.verdict
+    again = check(raw(kind), again=True)
+    assert again.findings == ()
+    assert [note for note in again.notes if "program" not in note] == []
+    assert len(again.checked) == len(report.checked) + 1
+
+
+def test_the_digest_that_was_sealed_elsewhere(tmp_path):
+    digest = write_bundle(tmp_path / "b.zip", evidence())
+    assert verify(tmp_path / "b.zip", expected_digest=digest).ok
+    (finding,) = verify(tmp_path / "b.zip", expected_digest="sha256:" + "0" * 64).findings
+    assert "is sealed" in str(finding)
+
+
+def test_what_is_served_is_what_was_judged():
+    candidate = evidence().candidate
+    assert check(raw(), served=candidate).ok
+    other = Variant(prompt=Prompt.of("Other {{ticket}}"), model=candidate.model)
+    (finding,) = check(raw(), served=other).findings
+    assert "is not what is served" in str(finding)
+
+
+# --- bytes ---------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_changed_byte_of_any_entry_is_found(data):
+    found = entries(raw("judge"))
+    name = data.draw(st.sampled_from(sorted(name for name, content in found.items() if content)))
+    place = data.draw(st.integers(0, len(found[name]) - 1))
+    bit = data.draw(st.integers(0, 7))
+    changed = bytearray(found[name])
+    changed[place] ^= 1 << bit
+    try:
+        report = check(pack({**found, name: bytes(changed)}))
+    except DataError:
+        assert name == "manifest.json"
+        return
+    assert not report.ok
+    assert name == "manifest.json" or report.findings[0].entry == name
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, len(raw()) - 1), st.integers(0, 7))
+def test_any_changed_byte_of_the_file_is_found(place, bit):
+    changed = bytearray(raw())
+    changed[place] ^= 1 << bit
+    try:
+        report = check(bytes(changed))
+    except DataError:
+        return
+    # Only a bit that compression does not read can go unseen, and the sealed digest sees that too.
+    assert not report.ok or entries(bytes(changed)) == entries(raw())
+    assert report.digest != hashed(raw())
+
+
+# --- forgeries with hashes that fit --------------------------------------------------------------------
+
+
+def first_wrong(parsed):
+    """The first test row that the candidate got wrong."""
+    return next(line for line in parsed["test_rows.jsonl"] if line["row"]["candidate"] == 0)
+
+
+def mended_output(parsed):
+    line = first_wrong(parsed)
+    expected = next(r for r in parsed["dataset.jsonl"] if r["id"] == line["row"]["example"])["reference"]
+    line["candidate"][0]["output"] = expected
+
+
+def mended_output_and_call(parsed):
+    line = first_wrong(parsed)
+    before = line["candidate"][0]["output"]
+    mended_output(parsed)
+    for call in parsed["calls.jsonl"]:
+        if call["reply"]["text"] == before:
+            call["reply"]["text"] = line["candidate"][0]["output"]
+
+
+def mended_score(parsed):
+    for score in first_wrong(parsed)["candidate"][0]["scores"]:
+        score["value"] = 1.0
+
+
+def mended_row(parsed):
+    first_wrong(parsed)["row"]["candidate"] = 1.0
+
+
+def promoted(parsed):
+    parsed["verdict.json"]["verdict"] = "PROMOTE"
+
+
+def other_interval(parsed):
+    parsed["verdict.json"]["interval"][0] += 0.001
+
+
+def wider_margin(parsed):
+    parsed["rules.json"]["margin"] = 0.2
+
+
+def dropped_row(parsed):
+    parsed["test_rows.jsonl"].remove(first_wrong(parsed))
+
+
+def doubled_row(parsed):
+    parsed["test_rows.jsonl"].append(copy(parsed["test_rows.jsonl"][0]))
+
+
+def moved_row(parsed):
+    example = first_wrong(parsed)["row"]["example"]
+    next(row for row in parsed["dataset.jsonl"] if row["id"] == example)["split"] = "train"
+
+
+def other_expectation(parsed):
+    line = first_wrong(parsed)
+    row = next(row for row in parsed["dataset.jsonl"] if row["id"] == line["row"]["example"])
+    row["expectations"] = {"expected_response": line["candidate"][0]["output"]}
+
+
+def other_inputs(parsed):
+    parsed["dataset.jsonl"][0]["inputs"]["ticket"] += " please"
+
+
+def other_group(parsed):
+    parsed["dataset.jsonl"][0]["group"] = "elsewhere"
+
+
+def other_weight(parsed):
+    parsed["dataset.jsonl"][0]["weight"] = 2.0
+
+
+def other_seed(parsed):
+    parsed["manifest.json"]["split"]["seed"] = 4
+
+
+def swapped_prompts(parsed):
+    sides = parsed["variants.json"]
+    sides["production"]["prompt"], sides["candidate"]["prompt"] = (
+        sides["candidate"]["prompt"],
+        sides["production"]["prompt"],
+    )
+
+
+def other_prompt(parsed):
+    side = parsed["variants.json"]["candidate"]
+    side["prompt"][0]["content"] += " Be quick."
+    variant = Variant(prompt=Prompt.of(side["prompt"]), model=side["model"])
+    side["prompt_digest"], side["digest"] = variant.prompt.digest, variant.digest
+    parsed["openings.json"][0]["candidate_digest"] = variant.digest
+
+
+def other_model(parsed):
+    parsed["variants.json"]["candidate"]["model"] = "sim/triage-large"
+
+
+def unrecorded_opening(parsed):
+    parsed["openings.json"].clear()
+
+
+def uncounted_openings(parsed):
+    parsed["rules.json"]["test_openings"] = 2
+
+
+def cheaper_row(parsed):
+    parsed["test_rows.jsonl"][0]["row"]["candidate_cost_usd"] = 0.0
+
+
+def other_slice(parsed):
+    parsed["test_rows.jsonl"][0]["row"]["slices"]["tenant"] = "t9"
+
+
+def other_config(parsed):
+    parsed["config.json"]["gate"]["margin"] = 0.2
+
+
+def other_scorer(parsed):
+    parsed["scorers.json"][1]["spec"] = {"use": "contains", "name": "exact_match"}
+
+
+def other_scorer_weight(parsed):
+    parsed["scorers.json"][1]["weight"] = 0.0001
+
+
+def undeclared_judge(parsed):
+    parsed["scorers.json"][1]["asks"] = True
+
+
+def missing_score(parsed):
+    parsed["test_rows.jsonl"][0]["candidate"][0]["scores"].pop()
+
+
+def hidden_failure(parsed):
+    """A wrong answer declared to be an outage, so that its row does not count."""
+    line = first_wrong(parsed)
+    line["candidate"][0].update(kind="timeout", output=None, error="60 s", scores=[])
+    line["row"].update(candidate=None, candidate_cost_usd=None, candidate_latency_s=None)
+
+
+FORGERIES = [
+    (mended_output, "test_rows.jsonl", "candidate[0].output"),
+    (mended_output_and_call, "test_rows.jsonl", "candidate[0].scores"),
+    (mended_score, "test_rows.jsonl", "candidate[0].scores"),
+    (mended_row, "test_rows.jsonl", "row.candidate"),
+    (promoted, "verdict.json", "verdict"),
+    (other_interval, "verdict.json", "interval[0]"),
+    (wider_margin, "rules.json", "margin"),
+    (dropped_row, "test_rows.jsonl", ""),
+    (doubled_row, "test_rows.jsonl", ""),
+    (moved_row, "dataset.jsonl", "split"),
+    (other_expectation, "manifest.json", "digests.dataset"),
+    (other_inputs, "dataset.jsonl", "inputs"),
+    (other_group, "manifest.json", "digests.dataset"),
+    (other_weight, "manifest.json", "digests.dataset"),
+    (other_seed, "dataset.jsonl", "split"),
+    (swapped_prompts, "variants.json", "production.prompt_digest"),
+    (other_prompt, "calls.jsonl", ""),
+    (other_model, "variants.json", "candidate.digest"),
+    (unrecorded_opening, "openings.json", ""),
+    (uncounted_openings, "openings.json", ""),
+    (cheaper_row, "test_rows.jsonl", "row.candidate_cost_usd"),
+    (other_slice, "test_rows.jsonl", "row.slices.tenant"),
+    (other_config, "manifest.json", "digests.config"),
+    (other_scorer, "test_rows.jsonl", "scores.exact_match"),
+    (other_scorer, "scorers.json", "exact_match.spec.use"),
+    (other_scorer_weight, "scorers.json", "exact_match.weight"),
+    (undeclared_judge, "scorers.json", "exact_match.asks"),
+    (missing_score, "test_rows.jsonl", "candidate[0].scores"),
+    (hidden_failure, "test_rows.jsonl", "candidate[0].kind"),
+]
+
+
+@pytest.mark.parametrize("change,entry,field", FORGERIES, ids=[f[0].__name__ for f in FORGERIES])
+def test_a_forgery_with_fitting_hashes_is_found_where_it_is(change, entry, field):
+    report = check(forge(entries(raw()), change))
+    told = [f for f in report.findings if f.entry == entry and field in f.field]
+    assert told, [str(finding) for finding in report.findings]
+    assert not any("SHA-256" in finding.problem for finding in report.findings)
+
+
+def test_the_row_that_was_changed_is_named():
+    def change(parsed):
+        change.example = first_wrong(parsed)["row"]["example"]
+        mended_row(parsed)
+
+    report = check(forge(entries(raw()), change))
+    assert change.example in {finding.where for finding in report.findings}
+
+
+def test_a_candidate_that_quotes_a_test_row_is_found(tmp_path):
+    given = evidence()
+    ticket = given.examples[3].inputs["ticket"]
+    prompt = Prompt.of(
+        [
+            {"role": "user", "content": ticket},
+            {"role": "assistant", "content": "billing"},
+            {"role": "user", "content": "{{ticket}}"},
+        ]
+    )
+    quoted = replace(given, candidate=Variant(prompt=prompt, model=given.candidate.model))
+    write_bundle(tmp_path / "b.zip", quoted)
+    told = [finding for finding in verify(tmp_path / "b.zip").findings if "quotes" in finding.problem]
+    assert [finding.where for finding in told] == [given.examples[3].id]
+
+
+def test_a_candidate_may_quote_train_rows(tmp_path):
+    given = evidence()
+    shown = given.dataset.split("train")[0].inputs["ticket"]
+    prompt = Prompt.of(f"For example, {shown} is billing.\n{{{{ticket}}}}")
+    write_bundle(
+        tmp_path / "b.zip", replace(given, candidate=Variant(prompt=prompt, model=given.candidate.model))
+    )
+    assert not any("quotes" in finding.problem for finding in verify(tmp_path / "b.zip").findings)
+
+
+def test_other_candidates_of_the_same_gate_count():
+    def change(parsed):
+        for row in parsed["others.jsonl"][0]["rows"]:
+            row["candidate"] = 1.0
+
+    report = check(forge(entries(raw("several")), change))
+    assert {finding.entry for finding in report.findings} == {"verdict.json"}
+
+
+def test_the_prompts_of_a_program_are_checked_and_its_answers_are_said_not_to_be():
+    report = check(raw("program"))
+    assert any("program" in note for note in report.notes)
+
+    def change(parsed):
+        parsed["variants.json"]["candidate"]["components"]["sort"][0]["content"] += " Be quick."
+        parsed["variants.json"]["candidate"]["prompt"][0]["content"] += " Be quick."
+
+    changed = check(forge(entries(raw("program")), change))
+    assert "candidate.digest" in {finding.field for finding in changed.findings}
+
+
+class TestJudges:
+    def changed(self, change, **options):
+        return check(forge(entries(raw("judge")), change), **options)
+
+    def test_a_changed_score_is_found_when_run_again(self):
+        def change(parsed):
+            line = parsed["test_rows.jsonl"][0]
+            line["candidate"][0]["scores"][2]["rationale"] = "because"
+
+        assert self.changed(change).ok, "what a judge said is not recomputed without its reply"
+        report = self.changed(change, again=True)
+        assert [finding.field for finding in report.findings] == ["candidate[0].scores.equivalence.rationale"]
+
+    def test_a_changed_value_shows_in_the_row_anyway(self):
+        def change(parsed):
+            score = parsed["test_rows.jsonl"][0]["candidate"][0]["scores"][2]
+            score["value"] = 1.0 - score["value"]
+
+        assert "row.candidate" in {finding.field for finding in self.changed(change).findings}
+
+    def test_a_reply_that_is_not_there_is_found_when_run_again(self):
+        def change(parsed):
+            parsed["calls.jsonl"] = [c for c in parsed["calls.jsonl"] if "judge" not in c["reply"]["model"]]
+
+        assert self.changed(change).ok
+        report = self.changed(change, again=True)
+        assert {finding.entry for finding in report.findings} == {"calls.jsonl"}
+        assert all(finding.where for finding in report.findings)
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from leaves(value[key], (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def altered(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1 if value == int(value) else value * 1.001
+    return "other" if value is None else f"{value}x"
+
+
+FREE = ("costs.json", "calls.jsonl")
+"""Entries that are recorded facts: what follows from them is checked, not they themselves."""
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_changed_value_is_found_although_the_hashes_fit(data):
+    found = entries(raw())
+    name = data.draw(
+        st.sampled_from(sorted(name for name, content in found.items() if content and name not in FREE))
+    )
+
+    def change(parsed):
+        place = data.draw(st.sampled_from(list(leaves(parsed[name]))))
+        change.place = place
+        inner = parsed[name]
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = altered(inner[place[-1]])
+
+    try:
+        report = check(forge(found, change))
+    except DataError:
+        return  # no bundle any more
+    place = change.place
+    free = (
+        place[0] in ("versions", "entries")  # of the manifest: entries are made anew by the forger
+        or place[-1] in ("at", "max_concurrency")  # when, and how fast: neither changes a result
+        or (name == "scorers.json" and place[1] == "version")  # noted: it is another scorer than today's
+    )
+    assert free or not report.ok, place
+
+
+# --- what is no bundle ---------------------------------------------------------------------------------
+
+
+def zipped(**files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello",
+        raw()[:-30],
+        zipped(**{"a.json": "{}"}),
+        zipped(**{"manifest.json": "[]"}),
+        zipped(**{"manifest.json": '{"schema": "promptmigrate.bundle/9"}'}),
+        zipped(**{"manifest.json": "[" * 100_000}),
+    ],
+    ids=["empty", "text", "cut", "no manifest", "a list", "a later schema", "deep"],
+)
+def test_what_is_no_bundle_is_refused(data):
+    with pytest.raises(DataError):
+        check(data)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        verify(tmp_path / "nothing.zip")
+    with pytest.raises(DataError, match="cannot be read"):
+        verify(tmp_path)
+
+
+class TestArchives:
+    def test_bombs_are_refused_before_they_are_unpacked(self, monkeypatch):
+        monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 1_000_000)
+        with pytest.raises(DataError, match="unpack to more"):
+            check(pack({**entries(raw()), "costs.json": b" " * 2_000_000}))
+        with pytest.raises(DataError, match="unpack to more"):
+            check(pack({f"{n}.json": b"" for n in range(100)}))
+
+    def test_a_size_that_lies_does_not_help(self, monkeypatch):
+        packed = bytearray(pack({**entries(raw()), "costs.json": b" " * 50_000}))
+        for place in range(len(packed) - 4):
+            if packed[place : place + 4] == (50_000).to_bytes(4, "little"):
+                packed[place : place + 4] = (10).to_bytes(4, "little")
+        assert not check(bytes(packed)).ok
+
+    def test_large_files_are_refused_unread(self, monkeypatch):
+        monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 1_000)
+        with pytest.raises(DataError, match="more than any bundle"):
+            check(raw())
+
+    def test_paths_lead_nowhere(self, tmp_path):
+        inside = tmp_path / "a" / "b"
+        inside.mkdir(parents=True)
+        (inside / "bundle.zip").write_bytes(
+            pack({**entries(raw()), "../../evil.json": b"{}", "/x.json": b"{}"})
+        )
+        before = sorted(tmp_path.rglob("*"))
+        report = verify(inside / "bundle.zip", again=True)
+        assert {f.entry for f in report.findings} == {"../../evil.json", "/x.json"}
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize("more", [lambda r: r + b"more", lambda r: b"more" + r])
+    def test_bytes_that_belong_to_no_entry_are_found(self, more):
+        try:
+            report = check(more(raw()))
+        except DataError:
+            return
+        assert "belong to no entry" in str(report.findings[0])
+
+    def test_a_bundle_packed_by_others_is_told(self):
+        report = check(zipped(**entries(raw())))
+        assert [finding.entry for finding in report.findings] == ["(bundle)"]
+
+    def test_missing_and_foreign_entries_are_named(self):
+        found = entries(raw())
+        found["more.json"] = found.pop("costs.json")
+        told = {(finding.entry, finding.problem) for finding in check(pack(found)).findings}
+        assert {("costs.json", "is missing"), ("more.json", "does not belong in a bundle")} <= told
+
+
+def resealed(**changes):
+    """A bundle with entries replaced as they are, and hashes that fit."""
+    found = {**entries(raw()), **changes}
+    manifest = json.loads(found.pop("manifest.json"))
+    return pack({**found, "manifest.json": dump(sealed(manifest, found))})
+
+
+@pytest.mark.parametrize(
+    "name,content,message",
+    [
+        ("rules.json", b'{"margin": 0.1, "margin": 0.5}\n', "twice"),
+        ("rules.json", b'{"margin": NaN}\n', "NaN"),
+        ("rules.json", b'{"margin": 7}\n', "margin is 7"),
+        ("rules.json", b'{"marjin": 0.1}\n', "marjin"),
+        ("rules.json", b"[]\n", "not a JSON object"),
+        ("scorers.json", b"{}\n", "not a JSON list"),
+        ("dataset.jsonl", b"{}\n", "id: field required"),
+        ("dataset.jsonl", b"1\n", "not a JSON object"),
+        ("test_rows.jsonl", b"\xff\n", "not a JSON text"),
+        ("calls.jsonl", b'{"key": "00", "reply": {}}\n', "key"),
+        ("verdict.json", b"{" * 90_000, "not a JSON text"),
+        ("config.json", b'{"endpoints": {"a": {"base_url": 1}}}\n', "endpoints"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_a_finding(name, content, message):
+    report = check(resealed(**{name: content}))
+    told = [finding for finding in report.findings if finding.entry == name]
+    assert told and message in told[0].problem
+
+
+@pytest.mark.parametrize("place", [-1, 5])
+def test_a_place_that_there_is_not(place):
+    report = check(forge(entries(raw()), lambda parsed: parsed["manifest.json"].update(place=place)))
+    assert "place" in {finding.field for finding in report.findings}
+
+
+def test_a_value_that_breaks_a_check_is_a_finding():
+    def change(parsed):
+        parsed["config.json"]["gate"] = [1]
+
+    assert not check(forge(entries(raw()), change)).ok
+
+
+class TestOwnScorers:
+    def bundle(self, spec):
+        def change(parsed):
+            parsed["scorers.json"][1]["spec"] = spec
+
+        return forge(entries(raw()), change)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            {"use": "bundled_code:check", "name": "exact_match"},
+            {"use": "json_match", "name": "exact_match", "compare": {"a": " bundled_code : check "}},
+            {"use": "json_match", "name": "exact_match", "compare": {"a": {"use": "bundled_code:check"}}},
+        ],
+    )
+    def test_code_that_a_bundle_names_is_not_run(self, tmp_path, monkeypatch, spec):
+        (tmp_path / "bundled_code.py").write_text(
+            f"open({str(tmp_path / 'ran')!r}, 'w')\ndef check(output, expected): return 1.0\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        report = check(self.bundle(spec), again=True)
+        assert not (tmp_path / "ran").exists()
+        assert any("--own-scorers" in note for note in report.notes)
+
+    def test_it_is_where_its_owner_asks_for_it(self, tmp_path, monkeypatch):
+        (tmp_path / "my_code.py").write_text("def exact_match(output, expected): return 1.0\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        report = check(self.bundle({"use": "my_code:exact_match"}), own_code=True)
+        assert any("scores.exact_match.value" in finding.field for finding in report.findings)
+
+    def test_a_scorer_of_another_version_is_said_to_be_one(self):
+        def change(parsed):
+            parsed["scorers.json"][1]["version"] = "0"
+
+        report = check(forge(entries(raw()), change))
+        assert any("version" in note for note in report.notes)
+
+
+def test_findings_do_not_steer_the_terminal():
+    def change(parsed):
+        parsed["verdict.json"]["verdict"] = "\x1b[2J\u202eOK"
+
+    report = check(forge(entries(raw()), change))
+    text = " ".join(str(finding) for finding in report.findings)
+    assert "\x1b" not in text and "\u202e" not in text
+    json.dumps(report.to_json())
