@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -195,18 +195,45 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What can be shipped and measured: a Prompt, a model (``provider/name``) and its parameters."""
+    """What can be shipped and measured: a Prompt, a model (``provider/name``) and its parameters.
+
+    Of a program with several prompts it holds them all, each a *component* with a name; all are asked with
+    the same model and parameters.
+    """
 
     prompt: Prompt
     model: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    components: Mapping[str, Prompt] = field(default_factory=dict)
+    """Name -> Prompt of a program, in the order of the experiment; empty where there is one prompt only."""
+    component: str = ""
+    """Which of the components :attr:`prompt` is; not part of the identity of a program's Variant."""
     origin: str = field(default="", compare=False)
     """Where it came from, for people ("original", "contract"); not part of its identity."""
 
+    def __post_init__(self) -> None:
+        if self.components and self.components.get(self.component) != self.prompt:
+            raise ValueError(f"the prompt is not the component {self.component!r} of the program")
+
+    def having(self, component: str, prompt: Prompt) -> Variant:
+        """The same program with another prompt in the place of ``component``."""
+        components = {**self.components, component: prompt}
+        return replace(self, components=components, component=component, prompt=prompt)
+
+    @cached_property
+    def prompt_digest(self) -> str:
+        """Digest of the template, or of all templates of a program."""
+        if not self.components:
+            return self.prompt.digest
+        return digest({name: prompt.source for name, prompt in self.components.items()})
+
     @cached_property
     def digest(self) -> str:
-        """Digest of prompt, model and parameters."""
-        return digest([self.prompt.source, self.model, dict(self.params)])
+        """Digest of all that is sent: prompt (or prompts), model and parameters."""
+        if not self.components:
+            return digest([self.prompt.source, self.model, dict(self.params)])
+        sources = {name: prompt.source for name, prompt in self.components.items()}
+        return digest([sources, self.model, dict(self.params)])
 
     @property
     def id(self) -> str:

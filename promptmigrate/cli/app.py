@@ -10,6 +10,7 @@ import typer
 
 from promptmigrate import __version__
 from promptmigrate.cli import (
+    calibrate,
     config,
     demo,
     doctor,
@@ -21,6 +22,7 @@ from promptmigrate.cli import (
     route,
     simulate,
     traces,
+    verify,
 )
 from promptmigrate.errors import PromptMigrateError
 
@@ -37,8 +39,10 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("harvest")(harvest.harvest)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("migrate")(migrate.migrate)
 app.command("report")(report.report)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.add_typer(route.app, name="route")

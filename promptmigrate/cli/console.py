@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from promptmigrate.evaluate import Progress
+    from promptmigrate.pipeline.forecast import Forecast
 
 
 def console() -> Console:
@@ -31,9 +32,10 @@ def print_json(value: Any) -> None:
 class ConsoleListener(Listener):
     """Shows stages as headings, notes as lines and evaluations as a progress bar."""
 
-    def __init__(self, out: Console, *, quiet: bool = False) -> None:
+    def __init__(self, out: Console, *, quiet: bool = False, ask: bool = False) -> None:
         self._out = out
         self._quiet = quiet
+        self._ask = ask
         self._bar: Bar | None = None
         self._task: Any = None
         self._phase: str | None = None
@@ -68,6 +70,17 @@ class ConsoleListener(Listener):
         )
         if progress.done >= progress.total:
             self._end_bar()
+
+    def confirm(self, forecast: Forecast) -> bool:
+        """Ask, where somebody is there to answer."""
+        if not self._ask:
+            return True
+        import typer
+
+        self._end_bar()
+        if self._quiet:
+            self._out.print(f"  {forecast.line()}", markup=False, soft_wrap=True)
+        return typer.confirm("  Go on?", default=True, err=True)
 
     def _start_bar(self, progress: Progress) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -70,7 +70,7 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
     check("MLflow store", lambda: _store(config.mlflow.tracking_uri))
 
     def prompt() -> str:
-        from promptmigrate.pipeline.flow import production_prompt
+        from promptmigrate.pipeline.prepare import production_prompt
 
         found, uri = production_prompt(config, path.parent)
         return f"{uri or 'given in the file'}, variables {', '.join(found.variables)}"

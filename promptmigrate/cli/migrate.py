@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,10 +20,22 @@ EXIT = {"PROMOTE": 0, "REJECT": 100, "INCONCLUSIVE": 101}
 def migrate(
     config: ConfigPath,
     runs: Runs = Path("runs"),
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run", help="Go on in this run folder; refused if it began with something else."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that work on the run together.")
+    ] = 1,
+    join: Annotated[
+        bool, typer.Option("--join", help="Help with a run that another host leads (needs 'storage').")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     record: Record = None,
     replay: Replay = None,
+    worker: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
 ) -> None:
     """Migrate a prompt: harvest, search, gate on held-out rows, register, write the route.
 
@@ -30,14 +43,48 @@ def migrate(
     codes: 0 promoted, 100 rejected, 101 inconclusive, 3 budget exhausted before a verdict, 2 usage, 1 broken.
     """
     from promptmigrate.config import load_config
+    from promptmigrate.pipeline import Crew, assist
     from promptmigrate.pipeline import migrate as run_migration
+    from promptmigrate.pipeline.crew import command
 
     out = console()
-    with ConsoleListener(out, quiet=quiet) as listener:
+    experiment = load_config(config)
+    if worker is not None:
+        index, _, size = worker.partition("/")
+        if run_dir is None or not (index.isdigit() and size.isdigit()):
+            raise typer.BadParameter("--worker is i/n and needs --run")
+        with ConsoleListener(out, quiet=quiet) as listener:
+            assist(
+                experiment,
+                folder=config.parent,
+                runs=runs,
+                run_dir=run_dir,
+                crew=Crew(index=int(index), size=int(size)),
+                listener=listener,
+            )
+        raise typer.Exit(0)
+    if join:
+        with ConsoleListener(out, quiet=quiet) as listener:
+            finished = assist(
+                experiment,
+                folder=config.parent,
+                runs=runs,
+                crew=Crew(index=1, size=2, joined=True),
+                listener=listener,
+            )
+        if finished is None:
+            out.print("\nThe process that leads this run has its result.")
+            raise typer.Exit(0)
+        show(finished)
+        raise typer.Exit(EXIT[finished.verdict])
+    ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json or replay)
+    with ConsoleListener(out, quiet=quiet, ask=ask) as listener:
         run = run_migration(
-            load_config(config),
+            experiment,
             folder=config.parent,
             runs=runs,
+            run_dir=run_dir,
+            crew=Crew(size=workers, command=command(["migrate", str(config), "--runs", str(runs)])),
             listener=listener,
             record_to=record,
             replay_from=replay,
@@ -50,7 +97,7 @@ def migrate(
 
 def show(run: Run) -> None:
     """The verdict with its numbers, and where everything is."""
-    from promptmigrate.cli.tables import verdict_table
+    from promptmigrate.cli.tables import targets_table, verdict_table
 
     out = console()
     summary = run.summary
@@ -61,10 +108,16 @@ def show(run: Run) -> None:
     for warning in summary["warnings"]:
         out.print(f"  note: {warning}", markup=False, soft_wrap=True)
     out.print(verdict_table(summary))
+    if "targets" in summary:
+        out.print(targets_table(summary))
+        for target in summary["targets"]:
+            out.print(f"  {target['switch_if']}", markup=False, soft_wrap=True)
     spend = summary["spend"]
     calls = ", ".join(f"{count} {purpose}" for purpose, count in spend["calls"].items())
     money = "price unknown" if spend["usd"] is None else f"${spend['usd']:.4f}"
     out.print(f"  spent: {calls} calls ({spend['cached']} answers from the cache), {money}", markup=False)
+    if summary.get("break_even"):
+        out.print(f"  {summary['break_even']['sentence']}", markup=False, soft_wrap=True)
     if run.prompt_uri:
         out.print(f"  prompt:  {run.prompt_uri}", markup=False, soft_wrap=True)
     if run.route:

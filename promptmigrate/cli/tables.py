@@ -47,3 +47,26 @@ def verdict_table(summary: Mapping[str, Any]) -> Table:
         "difference", "", number(summary["delta"], "{:+.3f}"), sign, "", "", f"margin {summary['margin']:g}"
     )
     return table
+
+
+def targets_table(summary: Mapping[str, Any]) -> Table:
+    """All targets side by side, the chosen one marked."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="targets", title_style="bold", show_edge=False, pad_edge=False)
+    for column in ("", "model", "verdict", "score", "difference", "interval", "$ per call", "p95 latency"):
+        table.add_column(column, justify="left" if column in ("", "model", "verdict") else "right")
+    for target in summary["targets"]:
+        side, interval = target["candidate"], target["interval"]
+        table.add_row(
+            "*" if target["chosen"] else "",
+            escape(target["model"]),
+            target["verdict"],
+            number(side["score"]),
+            number(target["delta"], "{:+.3f}"),
+            "-" if not interval else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
+            number(side["cost_per_call_usd"], "{:.6f}", none="unknown"),
+            number(side["p95_latency_s"], "{:.2f} s"),
+        )
+    return table

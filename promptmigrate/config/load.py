@@ -67,28 +67,35 @@ def parse_config(data: object, *, lines: Lines | None = None, file: Path | None 
         config = Config.model_validate(data)
     except ValidationError as error:
         raise _config_error(error, lines or Lines(), file) from error
-    if isinstance(config.prompt, PromptConfig):
-        line = (lines or Lines()).get(("prompt",))
+    given = {"prompt": config.prompt} if config.prompt is not None else {}
+    given.update({f"prompts.{name}": prompt for name, prompt in config.prompts.items()})
+    for key, prompt in given.items():
+        line = (lines or Lines()).get(tuple(key.split(".", 1)))
+        _check_prompt(prompt, key, file, line)
+    return config
+
+
+def _check_prompt(given: str | PromptConfig, key: str, file: Path | None, line: int | None) -> None:
+    if isinstance(given, PromptConfig):
         try:
-            prompt = inline_prompt(config.prompt, file.parent if file else Path())
+            prompt = inline_prompt(given, file.parent if file else Path())
         except TemplateError as error:
-            raise ConfigError(f"prompt: {error}", file=file, line=line, key="prompt") from error
+            raise ConfigError(f"{key}: {error}", file=file, line=line, key=key) from error
         if not prompt.variables:
             raise ConfigError(
-                "prompt: the template has no placeholders; write the varying parts as {{name}}",
+                f"{key}: the template has no placeholders; write the varying parts as {{{{name}}}}",
                 file=file,
                 line=line,
-                key="prompt",
+                key=key,
             )
-    elif not config.prompt.startswith("prompts:/"):
+    elif not given.startswith("prompts:/"):
         raise ConfigError(
-            f"prompt: {config.prompt!r} must be prompts:/name@alias or prompts:/name/version, "
+            f"{key}: {given!r} must be prompts:/name@alias or prompts:/name/version, "
             "or a mapping with text, messages or file",
             file=file,
-            line=(lines or Lines()).get(("prompt",)),
-            key="prompt",
+            line=line,
+            key=key,
         )
-    return config
 
 
 def _config_error(error: ValidationError, lines: Lines, file: Path | None) -> ConfigError:

@@ -190,7 +190,7 @@ class GuardrailsConfig(_Section):
     p95_latency_ratio: Positive | None = None
     scores: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict,
-        description="Scorer name -> how much worse than production it may be, besides the quality as a whole.",
+        description="Scorer name -> how much worse than production it may be, beside the quality.",
     )
 
 
@@ -279,8 +279,14 @@ class Config(_Section):
     """One migration experiment."""
 
     name: str
-    prompt: str | PromptConfig = Field(
-        description="prompts:/name@alias or prompts:/name/version, or a mapping."
+    prompt: str | PromptConfig | None = Field(
+        None, description="prompts:/name@alias or prompts:/name/version, or a mapping."
+    )
+    prompts: dict[str, str | PromptConfig] = Field(
+        default_factory=dict, description="Name -> prompt of a program with several; instead of 'prompt'."
+    )
+    program: str | None = Field(
+        None, description="module:attribute that is called as program(ask, **inputs) and asks by these names."
     )
     source: SourceConfig | None = Field(None, description="What production runs today.")
     targets: Annotated[list[TargetConfig], Field(min_length=1, max_length=8)] = Field(
@@ -311,6 +317,26 @@ class Config(_Section):
             raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
+    def _prompt_or_program(self) -> Config:
+        if self.prompt is not None and (self.prompts or self.program):
+            raise ValueError("give 'prompt', or 'prompts' and 'program', not both")
+        if self.prompt is None and not self.prompts and not self.program:
+            raise ValueError("'prompt' is missing (or 'prompts' and 'program', for a program with several)")
+        if self.prompt is None and not (self.prompts and self.program):
+            lacking, other = ("prompts", "program") if self.program else ("program", "prompts")
+            raise ValueError(f"'{lacking}' is missing: '{other}' needs it; see docs/programs.md")
+        if self.program is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", self.program):
+            raise ValueError(f"program is {self.program!r}; write module:attribute, as in my_app.flow:answer")
+        if self.program and self.search.prompts:
+            raise ValueError("search.prompts: cannot be given for a program; they would have no name")
+        try:
+            for name in self.prompts:
+                safe_name(name, what="prompts: the name")
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
     def _models(self) -> Config:
         places = {f"targets.{index}.model": target.model for index, target in enumerate(self.targets)}
         places["search.reflection_model"] = self.reflection_model
@@ -327,8 +353,8 @@ class Config(_Section):
             for index, target in enumerate(self.targets):
                 if target.model_dump() in runs:
                     raise ValueError(
-                        f"targets.{index}.model: {target.model} with these params is there already, as source "
-                        "or as another target; leave it out"
+                        f"targets.{index}.model: {target.model} with these params is there already, as "
+                        "source or as another target; leave it out"
                     )
                 runs.append(target.model_dump())
         return self

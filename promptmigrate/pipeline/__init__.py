@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptmigrate.pipeline.crew import Crew
     from promptmigrate.pipeline.events import Listener
-    from promptmigrate.pipeline.flow import Run, migrate
+    from promptmigrate.pipeline.flow import Run, assist, migrate
 
-__all__ = ["Listener", "Run", "migrate"]
+__all__ = ["Crew", "Listener", "Run", "assist", "migrate"]
 
-_HOME = {"Listener": "events", "Run": "flow", "migrate": "flow"}
+_HOME = {"Crew": "crew", "Listener": "events", "Run": "flow", "assist": "flow", "migrate": "flow"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from promptmigrate.evaluate import Progress
+    from promptmigrate.pipeline.forecast import Forecast
 
 
 class Listener:
@@ -19,3 +20,8 @@ class Listener:
 
     def progress(self, progress: Progress) -> None:
         """An evaluation advanced."""
+
+    def confirm(self, forecast: Forecast) -> bool:
+        """Whether to go on at this price; nothing was spent so far."""
+        del forecast
+        return True

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from promptmigrate.files import atomic_write, dump_yaml
+import scorers
+from promptmigrate.decide import read_openings
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.gate import write_rows
+from promptmigrate.pipeline.pairs import write_rows
 from promptmigrate.pipeline.publishing import log_run, publish
 from promptmigrate.pipeline.rundir import write_json
+from promptmigrate.proof import Evidence, write_bundle
 from promptmigrate.report import write as write_report
+from promptmigrate.report import write_regressions
 
 
 def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
     """Write the results, publish a promoted candidate, and return what ``verdict.json`` holds."""
     run, gate = work.run, work.gate
-    promoted = gate.verdict.verdict == "PROMOTE"
-    atomic_write(run.path / "best.yaml", dump_yaml(record.best(gate.candidate, promoted=promoted)))
-    write_rows(run.path / "test_rows.jsonl", gate)
+    judged = gate.chosen
+    promoted = judged.verdict.verdict == "PROMOTE"
+    others = [one.candidate for one in gate.judged if one is not judged]
+    record.keep(run, [judged.candidate, *others], promoted=judged.candidate if promoted else None)
+    write_rows(
+        run.path / "test_rows.jsonl",
+        gate.rows,
+        gate.production,
+        gate.baseline,
+        judged.candidate,
+        judged.measured,
+    )
     summary = record.summarise(work)
+    # The bundle goes before the route, which seals its digest.
+    summary["bundle"] = seal(work, summary)
+    summary["broken_clusters"] = write_regressions(
+        run.path,
+        name=work.config.name,
+        specs=[scorers.to_spec(measure.scorer) for measure in work.evaluator.measures],
+    )
     write_json(run.verdict, summary)
     summary = publish(work, summary, listener)
     write_json(run.verdict, summary)
@@ -27,3 +47,36 @@ def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
     log_run(work, summary)
     run.write_state(state="finished", finished=summary["provenance"]["finished"])
     return summary
+
+
+def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:
+    """Write bundle.zip: all that the verdict rests on, to be verified by anybody."""
+    gate, judged = work.gate, work.gate.chosen
+    path = work.run.path / "bundle.zip"
+    digest = write_bundle(
+        path,
+        Evidence(
+            name=work.config.name,
+            run=work.run.id,
+            config=work.config.model_dump(mode="json"),
+            config_digest=work.config.digest,
+            dataset=work.dataset,
+            production=gate.production,
+            candidate=judged.candidate,
+            examples=gate.rows,
+            baseline=gate.baseline,
+            measured=judged.measured,
+            rerun=gate.rerun,
+            measures=work.evaluator.measures,
+            rows=judged.pairs,
+            rules=judged.rules,
+            verdict=judged.verdict,
+            others=[(one.candidate, one.pairs) for one in gate.judged if one is not judged],
+            place=gate.judged.index(judged),
+            openings=read_openings(gate.registry, split_digest=work.dataset.split_digest("test")),
+            recall=work.door.recall,
+            costs=summary["spend"],
+            versions=summary["provenance"]["packages"],
+        ),
+    )
+    return {"path": str(path), "digest": digest}

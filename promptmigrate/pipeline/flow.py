@@ -1,33 +1,37 @@
 """migrate(): the arrows of the pipeline on one page.
 
-traces -> dataset -> search -> gate -> registry -> route -> report
+traces -> dataset -> search (for each target) -> gate -> registry -> route -> report
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptmigrate import mlflow_store
-from promptmigrate.config import Config, inline_prompt
-from promptmigrate.errors import ConfigError, DataError, TemplateError
-from promptmigrate.evaluate import Evaluator, OutcomeLog, calls_per_row
-from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, write_dataset
+from promptmigrate.config import Config
+from promptmigrate.errors import StorageError, UsageError
+from promptmigrate.evaluate import Evaluator, OutcomeLog, ProgramRunner, calls_per_row
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
+from promptmigrate.pipeline.contest import Contender, compete
+from promptmigrate.pipeline.crew import ALONE, Crew, storage_url, study_url
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
-from promptmigrate.pipeline.gate import original_variant, production_variant, run_gate
+from promptmigrate.pipeline.forecast import Forecast, forecast
+from promptmigrate.pipeline.gate import Gate, Trust, run_gate
 from promptmigrate.pipeline.measures import describe, measures, models
-from promptmigrate.pipeline.plan import CHARS_PER_TOKEN, plan
-from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir, check_writable, run_id, unfinished
-from promptmigrate.pipeline.searching import before, contact, search
-from promptmigrate.publish import current, load
-from promptmigrate.search import strategy
-from promptmigrate.types import Dataset, Prompt, Variant
+from promptmigrate.pipeline.meeting import Meeting
+from promptmigrate.pipeline.plan import Plan, fit_gate, plan
+from promptmigrate.pipeline.prepare import Ready, prepare, production_prompt
+from promptmigrate.pipeline.program import settled
+from promptmigrate.pipeline.program_contest import compete_program
+from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir
+from promptmigrate.pipeline.trust import trust_in
+from promptmigrate.types import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +50,33 @@ class Run:
     report: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """All that a run works with, opened and checked."""
+
+    ready: Ready
+    door: Door
+    evaluator: Evaluator
+    runner: ProgramRunner | None
+    """Of a program with several prompts."""
+    plan: Plan
+    forecast: Forecast
+    trust: Trust
+    study: str
+
+
 def migrate(
     config: Config,
     *,
     folder: Path = Path(),
     runs: Path = Path("runs"),
+    run_dir: Path | None = None,
+    crew: Crew = ALONE,
     listener: Listener | None = None,
     record_to: Path | None = None,
     replay_from: Path | None = None,
 ) -> Run:
-    """Migrate the prompt of ``config`` to its target model.
+    """Migrate the prompt of ``config`` to its target model, or to the best of several.
 
     The same call again goes on where an interrupted one stopped: what was answered is in the call cache.
 
@@ -63,6 +84,8 @@ def migrate(
         config: The experiment.
         folder: Where files that the experiment names are looked for first; then in the working folder.
         runs: Where run folders and the call cache are.
+        run_dir: The folder of a run to go on with; refused if that began with something else.
+        crew: How many processes work on it.
         listener: Is told what happens.
         record_to: A file to which every paid answer is appended, for replay.
         replay_from: A recording to answer all calls from; nothing is sent then.
@@ -74,186 +97,229 @@ def migrate(
     say = listener or Listener()
     started = datetime.now(UTC)
     with ExitStack() as stack:
-        # Everything that can be wrong is found here, before anything is spent.
-        prompt, prompt_uri = production_prompt(config, folder)
-        check_folders(config, runs)
-        check_length(config, prompt)
-        strategy(config.search.strategy)
-        say.stage("Harvest")
-        run, dataset = _dataset(config, prompt, prompt_uri, folder, runs, say, stack)
-        seen = [*dataset.split("train"), *dataset.split("validation")]
-        scorers = measures(config, seen)
-        say.note(f"scorers: {describe(config.scorers, scorers)}")
-        door = stack.enter_context(
-            Door.open(
-                endpoints=config.endpoints,
-                prices=config.prices,
-                cache=runs / CACHE,
-                ledger=run.ledger,
-                budget=config.budget,
-                record=record_to,
-                replay=replay_from,
-            )
-        )
-        if replay_from is None:
-            door.preflight(models(config, scorers))
-        log = stack.enter_context(OutcomeLog(run.outcomes))
-        budget = plan(config, dataset, prompt, calls_per_row(scorers), door)
-        evaluator = Evaluator(
-            door, scorers, concurrency=budget.concurrency, log=log, on_progress=say.progress
-        )
-        for line in budget.lines():
-            say.note(line)
-        record.begin(run, config, dataset, prompt, started)
+        bench = _open(config, folder, runs, run_dir, crew, say, stack, record_to, replay_from)
+        run, ready = bench.ready.run, bench.ready
+        say.note(bench.forecast.line())
+        if not say.confirm(bench.forecast):
+            raise UsageError("stopped before anything was spent")
+        record.begin(run, config, ready, started)
+        meeting = _meeting(config, stack)
+        if meeting is not None:
+            meeting.open(run)
+        with crew.started(run.path):
+            contenders, gate = _decide(config, bench, runs, crew, say)
+        found = _finished(config, bench, contenders, gate, started, say)
+        if meeting is not None:
+            meeting.done(run)
+        return found
 
-        production, original = production_variant(config, prompt), original_variant(config, prompt)
-        contact(production, original, dataset, evaluator, door, budget, config.reflection_model)
-        say.stage(f"Before: the production prompt on {original.model}")
-        known = before(original, dataset, evaluator, budget, say)
 
-        say.stage(f"Search: {config.search.strategy}")
-        found = search(config, dataset, original, evaluator, door, budget, say, known=known)
+def assist(
+    config: Config,
+    *,
+    folder: Path = Path(),
+    runs: Path = Path("runs"),
+    run_dir: Path | None = None,
+    crew: Crew,
+    listener: Listener | None = None,
+) -> Run | None:
+    """Work on a run beside the process that leads it; bring it to its end if that one died.
 
-        say.stage(f"Gate: {budget.gate_rows} test rows, opened once")
-        gate = run_gate(
-            config,
-            dataset,
-            production,
-            found.best,
-            evaluator,
-            plan=budget,
-            openings=runs / OPENINGS,
+    Args:
+        config: The experiment.
+        folder: Where files that the experiment names are looked for first.
+        runs: Where run folders are.
+        run_dir: The run's folder on this host; None: a run in the shared storage that another host leads.
+        crew: The part of this process.
+        listener: Is told what happens.
+
+    Returns:
+        The finished run where this process had to finish it, else None.
+
+    Raises:
+        UsageError: the run began with something else, or there is none to join.
+        BudgetExceeded: the budget ended before a verdict.
+    """
+    say = listener or Listener()
+    with ExitStack() as stack:
+        meeting = _meeting(config, stack)
+        if run_dir is None:
+            if meeting is None:
+                raise UsageError("joining a run of another host needs 'storage' in the experiment")
+            prompt, _ = production_prompt(config, folder)
+            run_dir = meeting.join(config, prompt.digest, runs, say).path
+        bench = _open(config, folder, runs, run_dir, crew, say, stack, None, None)
+        contenders, gate = _decide(config, bench, runs, crew, say)
+        run = bench.ready.run
+        if meeting is not None:
+            if not meeting.take_over(run):
+                return None
+        elif not _held(run, stack):
+            return None  # the one that leads is there, and writes the result
+        if run.state().get("state") != "running":
+            return None
+        say.note("the process that led this run is gone: writing the result here")
+        found = _finished(config, bench, contenders, gate, datetime.now(UTC), say)
+        if meeting is not None:
+            meeting.done(run)
+        return found
+
+
+def _meeting(config: Config, stack: ExitStack) -> Meeting | None:
+    url = storage_url(config)
+    if url is None:
+        return None
+    meeting = Meeting(url)
+    stack.callback(meeting.close)
+    return meeting
+
+
+def _held(run: RunDir, stack: ExitStack) -> bool:
+    try:
+        stack.enter_context(run.held())
+    except StorageError:
+        return False
+    return True
+
+
+def _open(
+    config: Config,
+    folder: Path,
+    runs: Path,
+    run_dir: Path | None,
+    crew: Crew,
+    say: Listener,
+    stack: ExitStack,
+    record_to: Path | None,
+    replay_from: Path | None,
+) -> _Bench:
+    """Find all that can be wrong before anything is spent, and what the run will cost."""
+    storage = storage_url(config)
+    shared = crew.size > 1 or not crew.leads or storage is not None
+    if shared and (record_to or replay_from):
+        raise UsageError("--record and --replay are for one worker alone")
+    ready = prepare(config, folder=folder, runs=runs, run_dir=run_dir, crew=crew, say=say, stack=stack)
+    run, dataset = ready.run, ready.dataset
+    scorers = measures(config, [*dataset.split("train"), *dataset.split("validation")], folder=folder)
+    say.note(f"scorers: {describe(config.scorers, scorers)}")
+    door = stack.enter_context(
+        Door.open(
+            endpoints=config.endpoints,
+            prices=config.prices,
+            cache=runs / CACHE,
+            ledger=run.ledger,
+            budget=config.budget,
+            record=record_to,
+            replay=replay_from,
+            storage=storage,
             run=run.id,
+            shared=shared,
         )
+    )
+    if replay_from is None:
+        door.preflight(models(config, scorers))
+    program, per_row = ready.components, calls_per_row(scorers)
+    if program is None:
+        budget = plan(config, dataset, ready.prompt, per_row, door)
+    else:
+        budget = plan(config, dataset, program.typical, per_row - 1 + program.calls, door)
+    log = stack.enter_context(OutcomeLog(run.outcomes if crew.leads else run.outcomes_of(crew.index)))
+    at_a_time = budget.concurrency
+    runner = (
+        None
+        if program is None
+        else stack.enter_context(ProgramRunner(door, program.program, threads=at_a_time))
+    )
+    evaluator = Evaluator(
+        door,
+        scorers,
+        concurrency=at_a_time,
+        turn=crew.turn,
+        log=log,
+        on_progress=say.progress,
+        program=None if runner is None else runner.answer,
+    )
+    for line in budget.lines():
+        say.note(line)
+    return _Bench(
+        ready=ready,
+        door=door,
+        evaluator=evaluator,
+        runner=runner,
+        plan=budget,
+        forecast=forecast(config, dataset, ready.prompt, budget, door),
+        trust=trust_in(config, scorers, folder),
+        study=study_url(storage) if storage else run.study,
+    )
 
-        say.stage("Record")
-        summary = finish(
-            record.Work(
-                run=run,
-                config=config,
-                dataset=dataset,
-                prompt_uri=prompt_uri,
-                original=original,
-                found=found,
-                gate=gate,
-                evaluator=evaluator,
-                door=door,
-                started=started,
-            ),
-            say,
-        )
+
+def _decide(
+    config: Config, bench: _Bench, runs: Path, crew: Crew, say: Listener
+) -> tuple[tuple[Contender, ...], Gate]:
+    ready, door = bench.ready, bench.door
+    search = compete if bench.runner is None else partial(compete_program, bench.runner)
+    contenders = search(config, ready, bench.evaluator, door, bench.plan, say, study=bench.study)
+    agreed = settled(bench.plan, ready.components, bench.runner)
+    # What was found so far is kept, whatever happens to the gate.
+    record.keep(ready.run, [contender.found.best for contender in contenders])
+    left = config.budget.calls and max(0, config.budget.calls - sum(door.account().calls.values()))
+    planned = ready.run.state().get("gate_rows")
+    budget = (
+        replace(agreed, gate_rows=planned)
+        if planned
+        # Others may be in the gate already, so what is left says nothing to one that comes later.
+        else agreed
+        if not crew.leads
+        else fit_gate(agreed, ready.dataset, left=left, retry_rate=bench.evaluator.retry_rate)
+    )
+    if not planned:
+        ready.run.write_state(gate_rows=budget.gate_rows)
+    say.stage(f"Gate: {budget.gate_rows} test rows, opened once")
+    gate = run_gate(
+        config,
+        ready.dataset,
+        ready.prompt,
+        [contender.found.best for contender in contenders],
+        bench.evaluator,
+        plan=budget,
+        openings=runs / OPENINGS,
+        run=ready.run.id,
+        trust=bench.trust,
+        program=ready.components,
+    )
+    return contenders, gate
+
+
+def _finished(
+    config: Config,
+    bench: _Bench,
+    contenders: tuple[Contender, ...],
+    gate: Gate,
+    started: datetime,
+    say: Listener,
+) -> Run:
+    say.stage("Record")
+    run = bench.ready.run
+    summary = finish(
+        record.Work(
+            ready=bench.ready,
+            config=config,
+            contenders=contenders,
+            gate=gate,
+            evaluator=bench.evaluator,
+            door=bench.door,
+            forecast=bench.forecast,
+            started=started,
+        ),
+        say,
+    )
     route = summary["route"]
     return Run(
         dir=run.path,
         verdict=summary["verdict"],
         summary=summary,
-        candidate=found.best,
+        candidate=gate.chosen.candidate,
         prompt_uri=summary["prompt_version"],
         route=Path(route) if route else None,
         report=run.path / "report.html",
     )
-
-
-def production_prompt(config: Config, folder: Path) -> tuple[Prompt, str | None]:
-    """The Prompt that production runs, and its registry URI if it has one.
-
-    Raises:
-        UsageError: it cannot be loaded, or has no placeholders.
-    """
-    if not isinstance(config.prompt, str):
-        return inline_prompt(config.prompt, folder), None
-    prompt, info = load(config.prompt, tracking_uri=config.mlflow.tracking_uri)
-    if not prompt.variables:
-        raise TemplateError(f"{info.uri} has no placeholders; write the varying parts as {{{{name}}}}")
-    return prompt, info.uri
-
-
-def check_length(config: Config, prompt: Prompt) -> None:
-    """Raise ConfigError where the production prompt leaves the search no room."""
-    tokens = len(str(prompt)) // CHARS_PER_TOKEN
-    if tokens * 1.1 > config.search.max_prompt_tokens:
-        raise ConfigError(
-            f"search.max_prompt_tokens is {config.search.max_prompt_tokens}, and the production prompt has "
-            f"about {tokens} tokens already; set it to {tokens * 2} or so",
-            key="search.max_prompt_tokens",
-        )
-
-
-def check_folders(config: Config, runs: Path) -> None:
-    """Raise StorageError or RouteError where what the run will write to cannot be written."""
-    check_writable(runs, what="run folder")
-    route = record.route_path(config)
-    check_writable(route.parent, what="route folder")
-    current(route, name=config.name)
-    uri = mlflow_store.resolve(config.mlflow.tracking_uri)
-    mlflow_store.check(uri, create=True)
-    if (store := mlflow_store.sqlite_folder(uri)) is not None:
-        check_writable(store, what="folder of the MLflow store")
-
-
-def _dataset(
-    config: Config,
-    prompt: Prompt,
-    prompt_uri: str | None,
-    folder: Path,
-    runs: Path,
-    say: Listener,
-    stack: ExitStack,
-) -> tuple[RunDir, Dataset]:
-    """The run folder, held by this process, and its Dataset: harvested, or that of an interrupted run."""
-    root = runs / config.name
-    interrupted = unfinished(root, config.digest, prompt.digest)
-    if interrupted is not None:
-        stack.enter_context(interrupted.held())
-        say.note(f"going on with {interrupted.path}, which was interrupted")
-        return interrupted, read_dataset(interrupted.dataset)
-    harvested = harvest_for(config, prompt, prompt_uri, folder)
-    for line in harvested.profile.lines():
-        say.note(line)
-    dataset = harvested.dataset
-    check_dataset(dataset)
-    check_baseline(config, dataset)
-    run = RunDir(root / run_id(config.digest, prompt.digest, dataset.digest))
-    stack.enter_context(run.held())
-    write_dataset(dataset, run.dataset)
-    return run, dataset
-
-
-def harvest_for(config: Config, prompt: Prompt, prompt_uri: str | None, folder: Path) -> Harvest:
-    """The production calls of the experiment."""
-    file = config.data.traces.file
-    found = folder if file is None or (folder / file).exists() else Path()
-    return harvest(
-        config.data,
-        prompt,
-        name=config.name,
-        folder=found,
-        tracking_uri=config.mlflow.tracking_uri,
-        prompt_uri=prompt_uri,
-        source_model=config.source.model if config.source else None,
-    )
-
-
-def check_baseline(config: Config, dataset: Dataset) -> None:
-    """Raise DataError where production's recorded answers are to be the yardstick and are not there."""
-    without = [example.id for example in dataset.split("test") if example.reference is None]
-    if config.gate.baseline == "recorded" and without:
-        raise DataError(
-            f"gate.baseline is recorded, but {len(without)} test rows have no reference (first: example "
-            f"{without[0]}); give what production answered, or name source.model and use baseline: rerun"
-        )
-
-
-def check_dataset(dataset: Dataset) -> None:
-    """Raise DataError unless every split can be used."""
-    if not len(dataset):
-        raise DataError("no usable row; see the profile above for what was dropped and why")
-    check_size(dataset)
-    if not dataset.split("train") or not dataset.split("validation"):
-        raise DataError("the train or validation split is empty; give more rows or change data.split")
-    without = [example.id for example in dataset if example.expected is None]
-    if without:
-        raise DataError(
-            f"{len(without)} of {len(dataset)} rows have neither a reference nor expectations "
-            f"(first: example {without[0]}); give what production answered or what is right"
-        )

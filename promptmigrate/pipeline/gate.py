@@ -1,18 +1,31 @@
-"""The gate: production and candidate on the test rows, opened once, and the verdict on the pair."""
+"""The gate: production and every candidate on the test rows, opened once, and the verdict on each."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptmigrate.config import Config
-from promptmigrate.decide import PairedRow, Verdict, decide, open_test
+from promptmigrate.config import Config, SourceConfig, TargetConfig
+from promptmigrate.decide import JudgeErrors, PairedRow, Rules, Verdict, decide_all, open_test, slices_of
 from promptmigrate.evaluate import Evaluation, Evaluator
-from promptmigrate.files import atomic_write
+from promptmigrate.files import digest
+from promptmigrate.pipeline.pairs import pair
 from promptmigrate.pipeline.plan import Plan, gate_rows
-from promptmigrate.types import Dataset, Example, Outcome, Prompt, Variant
+from promptmigrate.pipeline.program import Components
+from promptmigrate.types import Dataset, Example, Prompt, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One candidate and what the gate said of it."""
+
+    candidate: Variant
+    measured: Evaluation
+    pairs: tuple[PairedRow, ...]
+    rules: Rules
+    verdict: Verdict
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,163 +33,177 @@ class Gate:
     """What the gate saw and said."""
 
     production: Variant
-    candidate: Variant
     baseline: Evaluation
-    measured: Evaluation
-    verdict: Verdict
+    judged: tuple[Judged, ...]
+    """One for each target, in their order."""
+    chosen: Judged
+    """The one that is published, or reported first."""
     openings: int
+    registry: Path
+    """The record of all openings."""
     rows: tuple[Example, ...]
     rerun: bool
     """Whether production was asked again."""
     warnings: tuple[str, ...]
-    """What the budget could not pay for."""
+    """What the budget could not pay for, and what was cut."""
 
 
-def production_variant(config: Config, prompt: Prompt) -> Variant:
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """What is known of the judges among the scorers."""
+
+    uncalibrated: tuple[str, ...] = ()
+    """Judges without a card."""
+    errors: JudgeErrors | None = None
+    """Of the one judge that is the whole quality."""
+
+
+def production_variant(config: Config, prompt: Prompt, program: Components | None = None) -> Variant:
     """What runs today: the prompt on the source model, or on the target where only the prompt changes."""
-    if config.source:
-        return Variant(
-            prompt=prompt, model=config.source.model, params=config.source.params, origin="production"
-        )
-    return Variant(prompt=prompt, model=config.target.model, params=config.target.params, origin="production")
+    return _variant(config.source or config.target, prompt, program, "production")
 
 
-def original_variant(config: Config, prompt: Prompt) -> Variant:
+def original_variant(config: Config, prompt: Prompt, program: Components | None = None) -> Variant:
     """The old prompt on the new model: where the search starts."""
-    return Variant(prompt=prompt, model=config.target.model, params=config.target.params, origin="original")
+    return _variant(config.target, prompt, program, "original")
+
+
+def _variant(
+    side: SourceConfig | TargetConfig, prompt: Prompt, program: Components | None, origin: str
+) -> Variant:
+    if program is not None:
+        return program.variant(model=side.model, params=side.params, origin=origin)
+    return Variant(prompt=prompt, model=side.model, params=side.params, origin=origin)
 
 
 def run_gate(
     config: Config,
     dataset: Dataset,
-    production: Variant,
-    candidate: Variant,
+    prompt: Prompt,
+    candidates: Sequence[Variant],
     evaluator: Evaluator,
     *,
     plan: Plan,
     openings: Path,
     run: str,
+    trust: Trust,
+    program: Components | None = None,
 ) -> Gate:
-    """Open the test rows and decide.
+    """Open the test rows and decide on each of ``candidates``, one for each target.
 
     Raises:
         BudgetExceeded: the budget ended before all test rows were answered.
     """
+    production = production_variant(config, prompt, program)
     rows = gate_rows(dataset, plan)
     opened = open_test(
-        openings, split_digest=dataset.split_digest("test"), run=run, candidate_digest=candidate.digest
+        openings,
+        split_digest=dataset.split_digest("test"),
+        run=run,
+        # Candidates that are looked at together are corrected for together: one opening.
+        candidate_digest=candidates[0].digest
+        if len(candidates) == 1
+        else digest([candidate.digest for candidate in candidates]),
     )
-    if plan.rerun:
-        both = evaluator.run([production, candidate], rows, phase="gate")
-        baseline = measured = both
-    else:
-        baseline = evaluator.recorded(production, rows, phase="gate: production as recorded")
-        measured = evaluator.run([candidate], rows, phase="gate")
-    # Where the model stays, a changed prompt has to be better; recorded answers are production's own.
-    same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
-    superiority = same and (plan.rerun or config.source is not None)
-    guardrails = config.gate.guardrails.model_dump(exclude_none=True, exclude={"scores"})
-    verdict = decide(
-        pair(rows, production, baseline, candidate, measured),
-        margin=config.gate.margin,
-        confidence=config.gate.confidence,
-        superiority=superiority,
-        guardrails=guardrails,
-        max_missing=config.gate.max_missing,
-        test_openings=opened,
+    asked = ([production] if plan.rerun else []) + list(candidates)
+    measured = evaluator.run(asked, rows, phase="gate", repeats=plan.repeats)
+    baseline = (
+        measured if plan.rerun else evaluator.recorded(production, rows, phase="gate: production as recorded")
+    )
+    belongs = slices_of(rows, config.gate.slices.by)
+    rules = rules_of(config, dataset, production, candidates[0], plan=plan, openings=opened, trust=trust)
+    pairs = {
+        str(index): pair(rows, production, baseline, candidate, measured, slices=belongs)
+        for index, candidate in enumerate(candidates)
+    }
+    verdicts = decide_all(pairs, rules)
+    judged = tuple(
+        Judged(
+            candidate=candidate,
+            measured=measured,
+            pairs=pairs[str(index)],
+            rules=rules,
+            verdict=verdicts[str(index)],
+            warnings=_cut(rows, measured, candidate, "the candidate"),
+        )
+        for index, candidate in enumerate(candidates)
     )
     return Gate(
         production=production,
-        candidate=candidate,
         baseline=baseline,
-        measured=measured,
-        verdict=verdict,
+        judged=judged,
+        chosen=judged[choose([one.verdict for one in judged])],
         openings=opened,
+        registry=openings,
         rows=rows,
         rerun=plan.rerun,
-        warnings=(*plan.warnings, *_cut(rows, baseline, production, measured, candidate)),
+        warnings=(*plan.warnings, *_cut(rows, baseline, production, "production")),
     )
 
 
-def _cut(
-    rows: Sequence[Example],
-    baseline: Evaluation,
+def rules_of(
+    config: Config,
+    dataset: Dataset,
     production: Variant,
-    measured: Evaluation,
     candidate: Variant,
-) -> list[str]:
-    """What to say where answers were cut short: they are scored as they are."""
-    found = []
-    for name, evaluation, variant in (
-        ("production", baseline, production),
-        ("the candidate", measured, candidate),
-    ):
-        outcomes = [evaluation.outcome(variant, row) for row in rows]
-        cut = sum(outcome is not None and outcome.reply.kind == "truncated" for outcome in outcomes)
-        if cut:
-            found.append(
-                f"{cut} of {len(rows)} answers of {name} were cut short; raise max_tokens in its params"
-            )
-    return found
+    *,
+    plan: Plan,
+    openings: int,
+    trust: Trust,
+) -> Rules:
+    """What the experiment asks of a candidate."""
+    gate = config.gate
+    # Where the model stays, a changed prompt has to be better; recorded answers are production's own.
+    same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
+    limits = gate.guardrails.model_dump(exclude_none=True, exclude={"scores"})
+    test = dataset.split("test")
+    return Rules(
+        margin=gate.margin,
+        confidence=gate.confidence,
+        superiority=same and (plan.rerun or config.source is not None),
+        guardrails=limits,
+        scores=gate.guardrails.scores,
+        slices="block" if gate.slices.block else "report",
+        min_slice_rows=gate.slices.min_rows,
+        max_missing=gate.max_missing,
+        test_openings=openings,
+        judges=gate.judges,
+        uncalibrated=trust.uncalibrated,
+        judge_errors=trust.errors,
+        yardstick="expectations" if any(row.expectations for row in test) else "references",
+        rerun=plan.rerun,
+    )
 
 
-def pair(
-    rows: Sequence[Example],
-    production: Variant,
-    baseline: Evaluation,
-    candidate: Variant,
-    measured: Evaluation,
-) -> list[PairedRow]:
-    """Both sides of each test row; a side without a score is missing there."""
-    return [
-        PairedRow(
-            example=row.id,
-            cluster=row.cluster,
-            weight=row.weight,
-            baseline=baseline.quality(production, row),
-            candidate=measured.quality(candidate, row),
-            baseline_cost_usd=baseline.cost(production, row),
-            candidate_cost_usd=measured.cost(candidate, row),
-            baseline_latency_s=baseline.latency(production, row),
-            candidate_latency_s=measured.latency(candidate, row),
-        )
-        for row in rows
-    ]
+_RANK = {"PROMOTE": 0, "INCONCLUSIVE": 1, "REJECT": 2}
 
 
-def write_rows(path: Path, gate: Gate) -> None:
-    """test_rows.jsonl: what both sides answered on each test row, for the report."""
-    lines = []
-    for row in gate.rows:
-        sides = {
-            "baseline": _side(
-                gate.baseline.outcome(gate.production, row), gate.baseline, gate.production, row
-            ),
-            "candidate": _side(
-                gate.measured.outcome(gate.candidate, row), gate.measured, gate.candidate, row
-            ),
-        }
-        line = {
-            "example": row.id,
-            "cluster": row.cluster,
-            "inputs": dict(row.inputs),
-            "expected": row.expected,
-            "rationale": sides["candidate"].pop("rationale"),
-            **sides,
-        }
-        sides["baseline"].pop("rationale")
-        lines.append(json.dumps(line, ensure_ascii=False))
-    atomic_write(path, "\n".join(lines) + "\n")
+def choose(verdicts: Sequence[Verdict]) -> int:
+    """The place of the verdict to publish or to report first.
+
+    Of the candidates that may be promoted, the cheapest by call (where all prices are known), else the best
+    score; of the others, the one nearest to a promotion.
+    """
+    best = min(_RANK[verdict.verdict] for verdict in verdicts)
+    left = [index for index, verdict in enumerate(verdicts) if _RANK[verdict.verdict] == best]
+    costs = {index: verdicts[index].candidate.cost_per_call_usd for index in left}
+    priced: Mapping[int, float] = {index: cost for index, cost in costs.items() if cost is not None}
+
+    def rank(index: int) -> tuple[float, float, int]:
+        cost = priced[index] if best == 0 and len(priced) == len(left) else 0.0
+        delta = verdicts[index].delta
+        return cost, 2.0 if delta is None else -delta, index
+
+    return min(left, key=rank)
 
 
-def _side(
-    outcome: Outcome | None, evaluation: Evaluation, variant: Variant, row: Example
-) -> dict[str, object]:
-    reply = outcome.reply if outcome else None
-    scores = outcome.scores if outcome else ()
-    return {
-        "output": reply.text if reply and reply.answered else None,
-        "score": evaluation.quality(variant, row),
-        "error": None if reply is None or reply.answered else f"{reply.kind}: {reply.error}",
-        "rationale": "; ".join(score.rationale for score in scores if score.rationale),
-    }
+def _cut(rows: Sequence[Example], evaluation: Evaluation, variant: Variant, name: str) -> tuple[str, ...]:
+    """What to say where answers were cut short, or a program gave none: they are scored as they are."""
+    replies = [outcome.reply for row in rows if (outcome := evaluation.outcome(variant, row)) is not None]
+    said = []
+    if cut := sum(reply.kind == "truncated" for reply in replies):
+        said.append(f"{cut} of {len(rows)} answers of {name} were cut short; raise max_tokens in its params")
+    # A program's own exception leaves a user without an answer: scored as an empty one, and said here.
+    if errors := [reply.error for reply in replies if reply.answered and reply.error]:
+        said.append(f"{len(errors)} of {len(rows)} rows of {name} count as empty answers: {errors[0]}")
+    return tuple(said)

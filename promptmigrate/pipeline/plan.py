@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptmigrate.config import BudgetConfig, Config
 from promptmigrate.errors import BudgetExceeded
@@ -31,10 +31,15 @@ class Plan:
     calls_per_row: int
     rerun: bool
     """Whether production is asked again on the test rows."""
+    targets: int = 1
+    """Models to migrate to: each has a search, and all share the gate."""
+    repeats: int = 1
+    """Times that each side answers a test row."""
     gate_rows: int
     """Test rows that the budget pays for; fewer than there are leave the search its share."""
     gate_calls: int
     search_calls: int
+    """Of each target."""
     spare_calls: int
     """Kept for retries, and for calls whose answer a crash lost."""
     gate_usd: float = 0.0
@@ -46,20 +51,26 @@ class Plan:
         """Rows in work at a time: what a crash can lose stays within half of the spare calls."""
         return min(MOST_AT_A_TIME, max(2, self.spare_calls // 2)) if self.spare_calls else MOST_AT_A_TIME
 
-    def search_budget(self, config: Config) -> BudgetConfig:
-        """What the search may really spend: the budget without what the gate will need."""
+    def search_budget(self, config: Config, target: int = 0) -> BudgetConfig:
+        """What may really be spent by the end of the search of ``target`` (counted from 0): the budget
+        without what the gate and the searches after it will need."""
         budget = config.budget
+        later = self.targets - 1 - target
+        share = (target + 1) / self.targets
         return BudgetConfig(
-            calls=budget.calls and budget.calls - self.gate_calls - self.spare_calls // 2,
-            usd=budget.usd and max(budget.usd - self.gate_usd, budget.usd * 0.1),
+            calls=budget.calls
+            and budget.calls - self.gate_calls - self.spare_calls // 2 - later * self.search_calls,
+            usd=budget.usd and max((budget.usd - self.gate_usd) * share, budget.usd * 0.1),
             tokens=budget.tokens,
-            minutes=budget.minutes and budget.minutes * _SEARCH_TIME,
+            minutes=budget.minutes and budget.minutes * _SEARCH_TIME * share,
         )
 
     def lines(self) -> list[str]:
         """For people."""
         return [
-            f"search: at most {self.search_calls} calls; gate: {self.gate_calls} calls set aside"
+            f"search: at most {self.search_calls} calls"
+            + (f" for each of {self.targets} targets" if self.targets > 1 else "")
+            + f"; gate: {self.gate_calls} calls set aside"
             + (f"; {self.spare_calls} spare for retries" if self.spare_calls else ""),
             *self.warnings,
         ]
@@ -71,38 +82,43 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
     Raises:
         BudgetExceeded: it cannot reach a verdict.
     """
-    budget = config.budget
+    budget, targets, repeats = config.budget, len(config.targets), config.gate.repeats
     rerun = reruns(config, dataset)
     warnings: list[str] = []
     money = _money(config, dataset, prompt, door)
     if budget.usd is not None and (warning := _unpriced(config, door)) is not None:
         warnings.append(warning)
     tokens = _tokens_per_call(dataset, prompt)
-    a_row = calls_per_row + (calls_per_row if rerun else calls_per_row - 1)
-    # How many calls each limit buys, were all of them of the dearer kind.
-    bought = [math.inf]
-    bought += [budget.calls] if budget.calls else []
-    bought += [budget.tokens / tokens] if budget.tokens else []
-    bought += [budget.usd / money.gate] if budget.usd and money.gate else []
+    a_row = calls_per_row * repeats * (targets + rerun) + (0 if rerun else calls_per_row - 1)
+    # How many calls each limit buys, were all of them of the gate's kind.
+    bought: dict[str, float] = {}
+    if budget.calls:
+        bought["calls"] = budget.calls
+    if budget.tokens:
+        bought["tokens"] = budget.tokens / tokens
+    if budget.usd and money.gate:
+        bought["usd"] = budget.usd / money.gate
     there = len(dataset.split("test"))
-    rows = int(min(there, max(_GATE_SHARE * min(bought), 0) // a_row))
+    rows = int(min(there, _GATE_SHARE * min(bought.values(), default=math.inf) // a_row))
     gate = rows * a_row
-    limit = budget.calls or DEFAULT_CALLS + gate
+    limits = {"calls": float(budget.calls or DEFAULT_CALLS * targets + gate)}
     if budget.usd is not None and money.search:
-        limit = min(limit, gate + max(0, int((budget.usd - gate * money.gate) / money.search)))
+        limits["usd"] = gate + max(0, int((budget.usd - gate * money.gate) / money.search))
     if budget.tokens is not None:
-        limit = min(limit, int(budget.tokens / tokens))
-    spare = min(2 * MOST_AT_A_TIME, max(12, math.ceil(limit * 0.1))) if len(bought) > 1 else 0
-    search = limit - gate - spare
+        limits["tokens"] = int(budget.tokens / tokens)
+    tightest = min(limits, key=limits.__getitem__)
+    limit = int(limits[tightest])
+    spare = min(2 * MOST_AT_A_TIME, max(12, math.ceil(limit * 0.1))) if bought else 0
+    search = (limit - gate - spare) // targets
     least = _LEAST_SEARCH_ROWS * calls_per_row
     enough = math.ceil(there * a_row / _GATE_SHARE)
     fewest = min(_LEAST_GATE_ROWS, there)
     if rows < fewest or search < least:
-        needed = math.ceil(max(fewest * a_row / _GATE_SHARE, gate + spare + least))
+        needed = math.ceil(max(fewest * a_row / _GATE_SHARE, gate + spare + least * targets))
         raise BudgetExceeded(
             f"the budget ends before a verdict: about {limit} calls fit, and a gate on only "
-            f"{fewest} test rows with a small search needs {needed}; raise budget.calls "
-            f"to {needed} or more ({enough} for all {there} test rows)"
+            f"{fewest} test rows with a small search needs {needed}; raise "
+            + _raise_to(tightest, needed, enough, there, tokens, max(money.gate, money.search))
         )
     if rows < there:
         warnings.append(
@@ -112,12 +128,61 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
     return Plan(
         calls_per_row=calls_per_row,
         rerun=rerun,
+        targets=targets,
+        repeats=repeats,
         gate_rows=rows,
         gate_calls=gate,
         search_calls=min(search, DEFAULT_CALLS),
         spare_calls=spare,
         gate_usd=gate * money.gate,
         warnings=tuple(warnings),
+    )
+
+
+def _raise_to(limit: str, needed: int, enough: int, rows: int, tokens: float, usd: float) -> str:
+    """What to raise to what, in the unit of the limit that binds."""
+    if limit == "calls":
+        return f"budget.calls to {needed} or more ({enough} for all {rows} test rows)"
+    if limit == "tokens":
+        return (
+            f"budget.tokens to about {needed * tokens:,.0f} ({enough * tokens:,.0f} for all {rows} test rows)"
+        )
+    return f"budget.usd to about {needed * usd:.2g} ({enough * usd:.2g} for all {rows} test rows)"
+
+
+def fit_gate(plan: Plan, dataset: Dataset, *, left: int | None, retry_rate: float) -> Plan:
+    """``plan`` with as many test rows as ``left`` calls pay for when requests fail as often as so far.
+
+    Rows that are opened and cannot all be answered would be spent for nothing.
+
+    Args:
+        plan: Of the run.
+        dataset: Its rows.
+        left: Calls that the budget leaves; None: not limited.
+        retry_rate: Requests beyond one for each answer, as a share.
+
+    Raises:
+        BudgetExceeded: they do not pay for the fewest rows that can decide; nothing was opened.
+    """
+    if left is None:
+        return plan
+    a_row = plan.gate_calls / plan.gate_rows
+    rows = int(left / (a_row * (1 + 1.1 * retry_rate)))
+    if rows >= plan.gate_rows:
+        return plan
+    fewest = min(_LEAST_GATE_ROWS, len(dataset.split("test")))
+    if rows < fewest:
+        raise BudgetExceeded(
+            f"the budget ended before the gate: {left} calls are left, {fewest} test rows need "
+            f"{math.ceil(fewest * a_row * (1 + 1.1 * retry_rate))}; no test row was opened. Raise "
+            "budget.calls and run the same command again: what was answered is kept"
+        )
+    warning = (
+        f"{retry_rate:.0%} of the requests had to be sent again, so the budget pays for {rows} of the "
+        f"planned {plan.gate_rows} test rows"
+    )
+    return replace(
+        plan, gate_rows=rows, gate_calls=math.ceil(rows * a_row), warnings=(*plan.warnings, warning)
     )
 
 
@@ -168,10 +233,11 @@ def _money(config: Config, dataset: Dataset, prompt: Prompt, door: Door) -> _Mon
             return 0.0
         return (tokens * growth * price.input_per_mtok + _ANSWER_TOKENS * price.output_per_mtok) / 1e6
 
-    target = cost(config.target.model, _GROWTH)
+    targets = [cost(target.model, _GROWTH) for target in config.targets]
     judges = [cost(scorer.judge, 1.0) for scorer in config.scorers if scorer.judge]
-    source = cost(config.source.model, 1.0) if config.source and reruns(config, dataset) else target
-    return _Money(gate=max([(source + target) / 2, *judges]), search=max([target, *judges]))
+    source = [cost(config.source.model, 1.0)] if config.source and reruns(config, dataset) else []
+    sides = [*source, *targets]
+    return _Money(gate=max([sum(sides) / len(sides), *judges]), search=max([*targets, *judges]))
 
 
 def _unpriced(config: Config, door: Door) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any
 from promptmigrate.harvest import log_dataset
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.prepare import route_path
+from promptmigrate.pipeline.program_publish import publish_program
 from promptmigrate.publish import finish_run, register, start_run, write_route
 
 
@@ -31,27 +33,29 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
     if summary["verdict"] != "PROMOTE":
         listener.note("nothing registered: only PROMOTE is published")
         return summary
+    if work.ready.components is not None:
+        return publish_program(work, work.ready.components, summary, listener)
     name = config.publish.name or _registered_name(work.prompt_uri) or config.name
     version = register(
         tracking_uri=uri,
         name=name,
-        variant=work.gate.candidate,
+        variant=work.gate.chosen.candidate,
         verdict_summary=summary,
         tags={**record.verdict_tags(summary), "promptmigrate.mlflow_run": run_id}
         | ({"promptmigrate.parent": work.prompt_uri} if work.prompt_uri else {}),
         alias=config.publish.alias,
-        commit_message=f"{config.name}: {work.gate.production.model} to {work.gate.candidate.model}",
+        commit_message=f"{config.name}: {work.gate.production.model} to {work.gate.chosen.candidate.model}",
     )
     listener.note(f"registered {version}, alias {config.publish.alias}")
     if record.unnamed(work):
         listener.note("no route written: it needs the model that production runs; name source.model for one")
         return {**summary, "prompt_version": version}
-    models = (work.gate.production.model, work.gate.candidate.model)
+    models = (work.gate.production.model, work.gate.chosen.candidate.model)
     route = write_route(
-        record.route_path(config),
+        route_path(config),
         name=config.name,
         production=work.gate.production,
-        candidate=work.gate.candidate,
+        candidate=work.gate.chosen.candidate,
         candidate_uri=version,
         production_uri=work.prompt_uri,
         stages=config.publish.stages,
@@ -60,6 +64,7 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
             "run_id": run_id,
             "run_dir": summary["run_dir"],
             "dataset": work.dataset.digest,
+            "bundle": summary["bundle"]["digest"],
         },
         prices={model: work.door.price(model) for model in models},
         endpoints=config.endpoints,
@@ -88,13 +93,21 @@ def log_run(work: record.Work, summary: dict[str, Any]) -> None:
     }
     params = {
         "source": work.gate.production.model,
-        "target": work.gate.candidate.model,
+        "target": work.gate.chosen.candidate.model,
         "strategy": config.search.strategy,
         "margin": config.gate.margin,
         "confidence": config.gate.confidence,
         "test_rows": summary["rows"]["test"],
     }
-    names = ("verdict.json", "report.html", "best.yaml", "config.yaml", "route.yaml", "test_rows.jsonl")
+    names = (
+        "verdict.json",
+        "bundle.zip",
+        "report.html",
+        "best.yaml",
+        "config.yaml",
+        "route.yaml",
+        "test_rows.jsonl",
+    )
     finish_run(
         tracking_uri=config.mlflow.tracking_uri,
         run_id=summary["mlflow_run_id"],

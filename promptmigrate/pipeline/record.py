@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from promptmigrate import __version__
@@ -15,7 +15,11 @@ from promptmigrate.decide import bounded_mean
 from promptmigrate.evaluate import Evaluation, Evaluator, Summary
 from promptmigrate.files import atomic_write, dump_yaml
 from promptmigrate.lm import Door
+from promptmigrate.pipeline import program_record, targets
+from promptmigrate.pipeline.contest import Contender
+from promptmigrate.pipeline.forecast import Forecast, break_even
 from promptmigrate.pipeline.gate import Gate
+from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.search import SearchResult
 from promptmigrate.types import Dataset, Prompt, Variant
@@ -28,28 +32,47 @@ _PACKAGES = ("dspy", "mlflow-skinny", "gepa", "numpy", "scipy")
 class Work:
     """Everything that a finished run consists of."""
 
-    run: RunDir
+    ready: Ready
     config: Config
-    dataset: Dataset
-    prompt_uri: str | None
-    """Registry URI of the production prompt."""
-    original: Variant
-    found: SearchResult
+    contenders: tuple[Contender, ...]
+    """One for each target, in their order."""
     gate: Gate
     evaluator: Evaluator
     door: Door
+    forecast: Forecast
     started: datetime
-    published: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def run(self) -> RunDir:
+        """The run folder."""
+        return self.ready.run
+
+    @property
+    def dataset(self) -> Dataset:
+        """All rows."""
+        return self.ready.dataset
+
+    @property
+    def prompt_uri(self) -> str | None:
+        """Registry URI of the production prompt."""
+        return self.ready.prompt_uri
+
+    @property
+    def contender(self) -> Contender:
+        """The target that the run is for in the end."""
+        return self.contenders[self.gate.judged.index(self.gate.chosen)]
 
 
-def begin(run: RunDir, config: Config, dataset: Dataset, prompt: Prompt, started: datetime) -> None:
+def begin(run: RunDir, config: Config, ready: Ready, started: datetime) -> None:
     """Write what the run is about, before anything is spent."""
+    dataset = ready.dataset
     atomic_write(run.path / "config.yaml", dump_yaml(config.model_dump(mode="json", exclude_none=True)))
     run.write_state(
         state="running",
         name=config.name,
         config_digest=config.digest,
-        prompt_digest=prompt.digest,
+        prompt_digest=ready.prompt.digest,
+        inputs_digest=ready.inputs_digest,
         dataset_digest=dataset.digest,
         test_digest=dataset.split_digest("test"),
         started=run.state().get("started") or started.isoformat(timespec="seconds"),
@@ -57,40 +80,64 @@ def begin(run: RunDir, config: Config, dataset: Dataset, prompt: Prompt, started
     )
 
 
+def keep(run: RunDir, found: Sequence[Variant], *, promoted: Variant | None = None) -> None:
+    """best.yaml: the best Variant found; of several targets, one file each in ``targets/`` besides.
+
+    Args:
+        run: The run folder.
+        found: The best of each target, the one to report first at the front.
+        promoted: The one that the gate let through.
+    """
+    atomic_write(run.path / "best.yaml", dump_yaml(best(found[0], promoted=found[0] is promoted)))
+    if len(found) > 1:
+        (run.path / "targets").mkdir(exist_ok=True)
+        for variant in found:
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", variant.model)
+            atomic_write(
+                run.path / "targets" / f"{name}-{variant.id}.yaml",
+                dump_yaml(best(variant, promoted=variant is promoted)),
+            )
+
+
 def best(variant: Variant, *, promoted: bool) -> dict[str, Any]:
     """best.yaml: the best Variant found, promoted or not, as plain data."""
-    kind = "messages" if variant.prompt.chat else "text"
-    return {
+    found: dict[str, Any] = {
         "promoted": promoted,
         "model": variant.model,
         "params": dict(variant.params),
         "digest": variant.digest,
         "origin": variant.origin,
-        "prompt": {kind: variant.prompt.source},
     }
+    if variant.components:
+        return found | {"prompts": {name: _written(prompt) for name, prompt in variant.components.items()}}
+    return found | {"prompt": _written(variant.prompt)}
+
+
+def _written(prompt: Prompt) -> dict[str, Any]:
+    return {"messages" if prompt.chat else "text": prompt.source}
 
 
 def summarise(work: Work) -> dict[str, Any]:
     """Everything that was decided and measured, as JSON data."""
-    config, gate, dataset = work.config, work.gate, work.dataset
-    spend = work.door.spend
-    verdict = gate.verdict.to_json()
+    config, gate, dataset, contender = work.config, work.gate, work.dataset, work.contender
+    judged, spend = gate.chosen, work.door.account()
+    verdict = judged.verdict.to_json()
     baseline = gate.baseline.summary(gate.production)
-    candidate = gate.measured.summary(gate.candidate)
-    known = work.evaluator.known(work.original, dataset.split("validation"))
-    return {
+    candidate = judged.measured.summary(judged.candidate)
+    known = work.evaluator.known(contender.original, dataset.split("validation"))
+    found = {
         "name": config.name,
         "simulated": simulated(config),
         **verdict,
-        "warnings": [*verdict["warnings"], *gate.warnings],
+        "warnings": [*verdict["warnings"], *work.ready.warnings, *gate.warnings, *judged.warnings],
         "primary": "quality" if len(config.scorers) > 1 else next(iter(baseline.scores)),
         "baseline": {
             **_side(gate.production, baseline),
             **verdict["baseline"],
             **({"model": RECORDED} if unnamed(work) else {}),
         },
-        "candidate": {**_side(gate.candidate, candidate), **verdict["candidate"]},
-        "before": _before(known, work.original, config.gate.confidence),
+        "candidate": {**_side(judged.candidate, candidate), **verdict["candidate"]},
+        "before": _before(known, contender.original, config.gate.confidence),
         "before_split": "validation",
         "scorers": [
             {"name": name, "baseline": baseline.scores[name], "candidate": candidate.scores[name]}
@@ -106,11 +153,13 @@ def summarise(work: Work) -> dict[str, Any]:
             "calls": dict(spend.calls),
             "cached": spend.cached,
             "usd": None if spend.usd_unknown_calls and not spend.usd else spend.usd,
+            "usd_by_purpose": dict(spend.usd_by_purpose),
             "usd_unknown_calls": spend.usd_unknown_calls,
             "seconds": spend.seconds,
         },
-        "search": _search(config, work.found, gate.candidate),
-        "prompts": {"original": work.original.prompt.source, "candidate": gate.candidate.prompt.source},
+        "forecast": work.forecast.to_json(),
+        "search": _search(config, contender.found, judged.candidate),
+        "prompts": program_record.prompts(contender.original, judged.candidate),
         "provenance": {
             "dataset_digest": dataset.digest,
             "test_digest": dataset.split_digest("test"),
@@ -126,6 +175,10 @@ def summarise(work: Work) -> dict[str, Any]:
         "run_dir": str(work.run.path),
         "mlflow_run_id": None,
     }
+    found["break_even"] = break_even(dataset, found)
+    if len(work.contenders) > 1:
+        found["targets"] = targets.table(gate, work.contenders)
+    return found
 
 
 def _before(known: Evaluation, original: Variant, confidence: float) -> dict[str, Any] | None:
@@ -162,7 +215,7 @@ def _side(variant: Variant, summary: Summary) -> dict[str, Any]:
         "p50_latency_s": summary.p50_latency_s,
         "p95_latency_s": summary.p95_latency_s,
         "model": variant.model,
-        "prompt_digest": variant.prompt.digest,
+        "prompt_digest": variant.prompt_digest,
     }
 
 
@@ -193,11 +246,6 @@ def _search(config: Config, found: SearchResult, chosen: Variant) -> dict[str, A
             for point in found.front
         ],
     }
-
-
-def route_path(config: Config) -> Path:
-    """Where the route file of the experiment goes, relative to the working folder."""
-    return Path(config.publish.route or f"routes/{config.name}.yaml")
 
 
 def experiment(config: Config) -> str:

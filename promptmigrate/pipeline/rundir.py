@@ -26,7 +26,7 @@ class RunDir:
 
     @property
     def id(self) -> str:
-        """Content hash of configuration, prompt and dataset: the same command comes to the same folder."""
+        """Content hash of configuration, prompt, dataset and named files: the same command finds it again."""
         return self.path.name
 
     @property
@@ -39,10 +39,19 @@ class RunDir:
         """Every Outcome, one JSON object a line."""
         return self.path / "outcomes.jsonl"
 
+    def outcomes_of(self, worker: int) -> Path:
+        """The Outcomes that worker ``worker`` saw."""
+        return self.path / "workers" / f"{worker}.outcomes.jsonl"
+
     @property
     def ledger(self) -> Path:
         """What the run spent, kept across restarts."""
         return self.path / "ledger.sqlite"
+
+    @property
+    def study(self) -> str:
+        """URL of the Optuna study of the search."""
+        return f"sqlite:///{self.path.resolve() / 'study.sqlite'}"
 
     @property
     def verdict(self) -> Path:
@@ -88,18 +97,19 @@ class RunDir:
             os.close(handle)
 
 
-def run_id(config: str, prompt: str, dataset: str) -> str:
-    """Id of the run of these three digests."""
-    return digest([config, prompt, dataset])[7:19]
+def run_id(config: str, prompt: str, dataset: str, inputs: str) -> str:
+    """Id of the run of these digests."""
+    return digest([config, prompt, dataset, inputs])[7:19]
 
 
-def unfinished(runs: Path, config: str, prompt: str) -> RunDir | None:
-    """A run of the same configuration and prompt that was interrupted, to go on with its own dataset."""
+def unfinished(runs: Path, config: str, prompt: str, inputs: str) -> RunDir | None:
+    """An interrupted run of the same configuration, prompt and files, to go on with its own dataset."""
     for state in sorted(runs.glob("*/run.json")):
         values = read_json(state)
         if (
             values.get("config_digest") == config
             and values.get("prompt_digest") == prompt
+            and values.get("inputs_digest") == inputs
             and values.get("state") == "running"
             and (state.parent / "dataset.parquet").exists()
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import CHARS_PER_TOKEN, Plan
 from promptmigrate.search import Problem, SearchResult, strategy
-from promptmigrate.types import Dataset, Example, Purpose, Request, Variant
+from promptmigrate.types import Dataset, Example, Prompt, Purpose, Request, Variant
 
 if TYPE_CHECKING:
     import dspy
@@ -128,17 +128,28 @@ def search(
     say: Listener,
     *,
     known: Evaluation | None,
+    target: int = 0,
+    prompts: Sequence[Prompt] = (),
+    study: str | None = None,
 ) -> SearchResult:
-    """Search for the best Variant with what the gate leaves; ``known`` was already paid from it."""
+    """Search for the best Variant with what the gate leaves.
+
+    Args:
+        config: The experiment with one target.
+        dataset: The rows.
+        original: The old prompt on the target model.
+        evaluator: Asks the target.
+        door: The way to the reflection model.
+        plan: Of the run.
+        say: Is told what happens.
+        known: What was measured of ``original`` and paid from the search's calls.
+        target: Number of the target, from 0; the searches before it have had their share of the budget.
+        prompts: Further prompts to start from.
+        study: Storage URL for the trials of bounded knobs.
+    """
 
     def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Evaluation:
         return evaluator.run(variants, examples, phase="search")
-
-    def dspy_lm(model: str, purpose: Purpose) -> dspy.LM:
-        from promptmigrate.lm.engine import dspy_lm as make
-
-        params: dict[str, Any] = dict(config.target.params) if purpose == "task" else {}
-        return make(door, model, purpose=purpose, params=params)
 
     problem = Problem(
         original=original,
@@ -147,26 +158,41 @@ def search(
         evaluate=evaluate,
         reflect=door.complete,
         reflection_model=config.reflection_model,
-        dspy_lm=dspy_lm,
+        dspy_lm=engine_on(door, config),
         calls_per_row=plan.calls_per_row,
         calls=plan.search_calls - (len(known.outcomes) * plan.calls_per_row if known else 0),
         known=known,
         may_change=frozenset(config.search.may_change),
         max_prompt_tokens=config.search.max_prompt_tokens,
         seed=config.search.seed,
-        goal=_goal(config, dataset, original, evaluator, plan),
+        prompts=tuple(prompts),
+        minimise=config.search.minimise,
+        study=study,
+        goal=goal(config, dataset, original, evaluator, plan),
         max_cost_usd=_cost_limit(config, dataset, original, door),
         price_of=door.price,
         log=say.note,
     )
-    door.limit(plan.search_budget(config))
+    door.limit(plan.search_budget(config, target))
     try:
         return strategy(config.search.strategy).search(problem)
     finally:
         door.limit(config.budget)
 
 
-def _goal(
+def engine_on(door: Door, config: Config) -> Callable[[str, Purpose], dspy.LM]:
+    """What gives strategies a ``dspy.LM`` whose calls go through ``door``."""
+
+    def dspy_lm(model: str, purpose: Purpose) -> dspy.LM:
+        from promptmigrate.lm.engine import dspy_lm as make
+
+        params: dict[str, Any] = dict(config.target.params) if purpose == "task" else {}
+        return make(door, model, purpose=purpose, params=params)
+
+    return dspy_lm
+
+
+def goal(
     config: Config, dataset: Dataset, original: Variant, evaluator: Evaluator, plan: Plan
 ) -> float | None:
     """How good production's recorded answers are, where that can be told without asking a judge."""

@@ -9,15 +9,16 @@ from typing import Any
 
 from promptmigrate.config import Config
 from promptmigrate.errors import ConfigError
-from promptmigrate.evaluate import Evaluator, OutcomeLog
+from promptmigrate.evaluate import Evaluator, OutcomeLog, ProgramRunner, as_variant
 from promptmigrate.files import YAMLError, digest, parse_yaml
 from promptmigrate.harvest import Harvest, log_dataset, write_dataset
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.flow import check_dataset, harvest_for, production_prompt
 from promptmigrate.pipeline.gate import original_variant, production_variant
 from promptmigrate.pipeline.measures import describe, measures, models
+from promptmigrate.pipeline.prepare import check_dataset, harvest_for, production_prompt
+from promptmigrate.pipeline.program import Components, components
 from promptmigrate.pipeline.rundir import CACHE, check_writable, write_json
 from promptmigrate.types import Prompt, Variant
 
@@ -68,8 +69,9 @@ def evaluate_only(
     """
     say = listener or Listener()
     prompt, prompt_uri = production_prompt(config, folder)
+    program = components(config, folder)
     check_writable(runs, what="run folder")
-    candidates = [load_variant(path, prompt) for path in variant_files]
+    candidates = [load_variant(path, prompt, program) for path in variant_files]
     say.stage("Harvest")
     harvested = harvest_for(config, prompt, prompt_uri, folder)
     for line in harvested.profile.lines():
@@ -77,11 +79,13 @@ def evaluate_only(
     dataset = harvested.dataset
     check_dataset(dataset)
     rows = [*dataset.split("train"), *dataset.split("validation")][:limit]
-    scorers = measures(config, rows)
+    scorers = measures(config, rows, folder=folder)
     say.note(f"scorers: {describe(config.scorers, scorers)}")
-    variants = [original_variant(config, prompt), *candidates]
+    variants = [original_variant(config, prompt, program), *candidates]
     if config.source:
-        variants.insert(0, production_variant(config, prompt))
+        variants.insert(0, production_variant(config, prompt, program))
+    if program is not None:
+        program.rehearsed(dataset)
     out = runs / config.name / f"evaluate-{digest([config.digest, dataset.digest, len(rows)])[7:19]}"
     with ExitStack() as stack:
         door = stack.enter_context(
@@ -98,7 +102,10 @@ def evaluate_only(
         if replay_from is None:
             door.preflight([*{variant.model for variant in variants}, *models(config, scorers)])
         log = stack.enter_context(OutcomeLog(out / "outcomes.jsonl"))
-        evaluator = Evaluator(door, scorers, log=log, on_progress=say.progress)
+        answer = None
+        if program is not None:
+            answer = stack.enter_context(ProgramRunner(door, program.program)).answer
+        evaluator = Evaluator(door, scorers, log=log, on_progress=say.progress, program=answer)
         say.stage(f"Evaluate: {len(variants)} variants on {len(rows)} rows")
         evaluation = evaluator.run(variants, rows, phase="evaluate")
         spend = door.spend
@@ -130,11 +137,11 @@ def evaluate_only(
     return result
 
 
-def load_variant(path: Path, production: Prompt) -> Variant:
+def load_variant(path: Path, production: Prompt, program: Components | None = None) -> Variant:
     """The Variant of a best.yaml.
 
     Raises:
-        ConfigError: unreadable, incomplete, or with other variables than the production prompt.
+        ConfigError: unreadable, incomplete, or with other variables (or components) than production has.
     """
     try:
         data, _ = parse_yaml(path.read_text("utf-8"))
@@ -142,19 +149,29 @@ def load_variant(path: Path, production: Prompt) -> Variant:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(str(error), file=path) from error
-    prompt = data.get("prompt") if isinstance(data, dict) else None
-    if not isinstance(prompt, dict) or not isinstance(data.get("model"), str):
-        raise ConfigError("not a variant: it needs 'model' and 'prompt' as best.yaml has them", file=path)
-    source = prompt.get("text", prompt.get("messages"))
+    key = "prompt" if program is None else "prompts"
+    found = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(found, dict) or not isinstance(data.get("model"), str):
+        raise ConfigError(f"not a variant: it needs 'model' and '{key}' as best.yaml has them", file=path)
+    model, params = data["model"], data.get("params") or {}
+    if program is None:
+        prompt = _read_prompt(found, production, path)
+        return Variant(prompt=prompt, model=model, params=params, origin=path.stem)
+    if set(found) != set(program.prompts):
+        raise ConfigError(f"its prompts are not {', '.join(program.prompts)}", file=path)
+    prompts = {name: _read_prompt(found[name], old, path) for name, old in program.prompts.items()}
+    return as_variant(prompts, model=model, params=params, origin=path.stem)
+
+
+def _read_prompt(given: object, production: Prompt, path: Path) -> Prompt:
+    source = given.get("text", given.get("messages")) if isinstance(given, dict) else None
     if not isinstance(source, str | list):
         raise ConfigError("prompt needs 'text' or 'messages'", file=path)
-    variant = Variant(
-        prompt=Prompt.of(source), model=data["model"], params=data.get("params") or {}, origin=path.stem
-    )
-    if set(variant.prompt.variables) != set(production.variables):
+    prompt = Prompt.of(source)
+    if set(prompt.variables) != set(production.variables):
         raise ConfigError(
-            f"its variables ({', '.join(variant.prompt.variables)}) are not those of the production prompt "
+            f"its variables ({', '.join(prompt.variables)}) are not those of the production prompt "
             f"({', '.join(production.variables)})",
             file=path,
         )
-    return variant
+    return prompt

@@ -69,6 +69,7 @@ def write_route(
     endpoints: Mapping[str, EndpointConfig] | None = None,
     experiment: str | None = None,
     tracking_uri: str | None = None,
+    salt: str | None = None,
 ) -> Path:
     """Write the route that starts to move traffic from ``production`` to ``candidate``; return ``path``.
 
@@ -90,6 +91,7 @@ def write_route(
         endpoints: Provider -> endpoint, as in the experiment file.
         experiment: MLflow experiment for the traces of the route.
         tracking_uri: Store for these traces; left out if it holds a password.
+        salt: Routes with the same one put a user on the same side; default: the name.
 
     Raises:
         RouteError: the route that is there cannot be replaced, or the new one would not be valid.
@@ -104,7 +106,7 @@ def write_route(
         # Whoever killed the route decides when it serves candidates again.
         "state": "killed" if before is not None and before.state == "killed" else "active",
         "control": PRODUCTION,
-        "unit": {"from": ["user", "session"], "missing": "control", "salt": name},
+        "unit": {"from": ["user", "session"], "missing": "control", "salt": salt or name},
         "variants": {
             PRODUCTION: _variant(production, production_uri, prices or {}, endpoints or {}),
             CANDIDATE: _variant(candidate, candidate_uri, prices or {}, endpoints or {}),

@@ -118,14 +118,14 @@ def test_scorers_that_cannot_be_built(scorers: list[dict[str, Any]], message: st
 
 
 def test_an_interrupted_run_is_found_again(tmp_path: Path):
-    run = RunDir(tmp_path / run_id("c", "p", "d"))
+    run = RunDir(tmp_path / run_id("c", "p", "d", "i"))
     with run.held():
-        run.write_state(config_digest="c", prompt_digest="p", state="running")
+        run.write_state(config_digest="c", prompt_digest="p", inputs_digest="i", state="running")
         (run.path / "dataset.parquet").touch()
-    assert unfinished(tmp_path, "c", "p") == run
-    assert unfinished(tmp_path, "other", "p") is None
+    assert unfinished(tmp_path, "c", "p", "i") == run
+    assert unfinished(tmp_path, "other", "p", "i") is None
     run.write_state(state="finished")
-    assert unfinished(tmp_path, "c", "p") is None
+    assert unfinished(tmp_path, "c", "p", "i") is None
 
 
 def hold(path: str) -> str:

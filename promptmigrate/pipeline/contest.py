@@ -1,0 +1,69 @@
+"""One search for each target model; what one finds, the next ones start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptmigrate.config import Config
+from promptmigrate.evaluate import Evaluator
+from promptmigrate.lm import Door
+from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.gate import original_variant, production_variant
+from promptmigrate.pipeline.plan import Plan
+from promptmigrate.pipeline.prepare import Ready
+from promptmigrate.pipeline.searching import before, contact, search
+from promptmigrate.search import SearchResult
+from promptmigrate.types import Prompt, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A target model and what the search found for it."""
+
+    config: Config
+    """The experiment with this target alone."""
+    original: Variant
+    """The old prompt on this model."""
+    found: SearchResult
+
+
+def compete(
+    config: Config, ready: Ready, evaluator: Evaluator, door: Door, plan: Plan, say: Listener, *, study: str
+) -> tuple[Contender, ...]:
+    """Search for the best Variant of each target, within the budget that the gate leaves.
+
+    All targets are contacted first: a name that is wrong shows before much is spent.
+
+    Raises:
+        BudgetExceeded: a call did not fit.
+        EndpointError: a model cannot be reached.
+    """
+    production, dataset = production_variant(config, ready.prompt), ready.dataset
+    singles = config.single()
+    for single in singles:
+        original = original_variant(single, ready.prompt)
+        contact(production, original, dataset, evaluator, door, plan, config.reflection_model)
+    found: list[Contender] = []
+    handed_on: list[Prompt] = []
+    for index, single in enumerate(singles):
+        original = original_variant(single, ready.prompt)
+        say.stage(f"Before: the production prompt on {original.model}")
+        known = before(original, dataset, evaluator, plan, say)
+        say.stage(f"Search: {config.search.strategy}" + (f", {original.model}" if len(singles) > 1 else ""))
+        result = search(
+            single,
+            dataset,
+            original,
+            evaluator,
+            door,
+            plan,
+            say,
+            known=known,
+            target=index,
+            prompts=(*ready.seeds, *handed_on),
+            study=study,
+        )
+        found.append(Contender(config=single, original=original, found=result))
+        if result.best.prompt.digest not in {ready.prompt.digest, *(prompt.digest for prompt in handed_on)}:
+            handed_on.append(result.best.prompt)
+    return tuple(found)

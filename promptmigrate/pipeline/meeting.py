@@ -1,0 +1,103 @@
+"""Workers on other hosts: they find a run in the storage that they share, and come to its rows by it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from promptmigrate.config import Config
+from promptmigrate.errors import StorageError, UsageError
+from promptmigrate.files import atomic_write, dump_yaml
+from promptmigrate.lm import Board
+from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.rundir import RunDir
+
+_WAIT_S = 60.0
+_POLL_S = 1.0
+_RUN, _DONE = "run", "done"
+
+
+class Meeting:
+    """The run of one experiment in the storage that all workers share.
+
+    Args:
+        url: postgresql:// URL of the storage.
+
+    Raises:
+        StorageError: it cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._board = Board(url)
+
+    def open(self, run: RunDir) -> None:
+        """Lead ``run``, and tell the others of it.
+
+        Raises:
+            StorageError: another process leads it.
+        """
+        if not self._board.lead(run.id):
+            raise StorageError(
+                f"another process leads run {run.id} in the shared storage; help it with --join, or wait"
+            )
+        self._board.erase(run.id, _DONE)
+        self._board.erase(run.id, _RUN)
+        content = {
+            "state": run.state(),
+            "dataset": base64.b64encode(run.dataset.read_bytes()).decode("ascii"),
+        }
+        self._board.post(run.id, _RUN, json.dumps(content))
+
+    def done(self, run: RunDir) -> None:
+        """Tell the others that ``run`` has its result."""
+        self._board.post(run.id, _DONE, "")
+
+    def join(self, config: Config, prompt: str, runs: Path, say: Listener) -> RunDir:
+        """The folder of a run that somebody leads, filled with its rows.
+
+        Raises:
+            UsageError: nobody began one of this experiment and prompt within a minute.
+        """
+        say.note("looking for a run to join")
+        end = time.monotonic() + _WAIT_S
+        while True:
+            for run_id, text in self._board.runs(_RUN, without=_DONE).items():
+                state, dataset = _parsed(run_id, text)
+                if (state.get("config_digest"), state.get("prompt_digest")) == (config.digest, prompt):
+                    run = RunDir(runs / config.name / run_id)
+                    run.path.mkdir(parents=True, exist_ok=True)
+                    atomic_write(run.dataset, dataset)
+                    written = config.model_dump(mode="json", exclude_none=True)
+                    atomic_write(run.path / "config.yaml", dump_yaml(written))
+                    run.write_state(**state)
+                    return run
+            if time.monotonic() > end:
+                raise UsageError(
+                    f"no run of {config.name} with this configuration and prompt is in the shared storage; "
+                    "start one without --join first"
+                )
+            time.sleep(_POLL_S)
+
+    def take_over(self, run: RunDir) -> bool:
+        """Wait until ``run`` has its result (False), or the process that led it is gone (True)."""
+        while self._board.read(run.id, _DONE) is None:
+            if self._board.lead(run.id):
+                return self._board.read(run.id, _DONE) is None
+            time.sleep(_POLL_S)
+        return False
+
+    def close(self) -> None:
+        """Leave; a lead ends with it."""
+        self._board.close()
+
+
+def _parsed(run: str, text: str) -> tuple[dict[str, Any], bytes]:
+    try:
+        found = json.loads(text)
+        return dict(found["state"]), base64.b64decode(found["dataset"], validate=True)
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise StorageError(f"the shared storage holds an unreadable note of run {run}: {error}") from error

@@ -1,0 +1,107 @@
+"""Whether a run folder belongs to this experiment: what goes on must be what began."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from promptmigrate.config import Config
+from promptmigrate.errors import ConfigError, StorageError
+from promptmigrate.files import YAMLError, parse_yaml
+from promptmigrate.pipeline.rundir import RunDir
+from promptmigrate.types import Prompt
+
+_LONGEST = 60
+
+
+def inputs_digest(
+    config: Config, folder: Path, prompts: Sequence[Prompt], *, code: Path | None = None
+) -> str:
+    """Digest of what an experiment names beside itself: the data file, cards, prompts to start from, and
+    the file that its program is written in (``code``)."""
+    found = hashlib.sha256()
+    for prompt in prompts:
+        found.update(prompt.digest.encode())
+    names = [config.data.traces.file, *(scorer.calibration for scorer in config.scorers)]
+    if code is not None:
+        names.append(str(code))
+    for name in names:
+        path = None if name is None else located(name, folder)
+        if path is not None and path.is_file():
+            with path.open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+    return "sha256:" + found.hexdigest()
+
+
+def located(name: str, folder: Path) -> Path:
+    """A file that an experiment names: beside the experiment, else in the working folder."""
+    return folder / name if (folder / name).exists() else Path(name)
+
+
+def changes(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> list[str]:
+    """What differs between the experiment of ``run`` and this one, in words; empty: nothing.
+
+    Raises:
+        StorageError: the folder holds no readable run.
+    """
+    state = run.state()
+    if not state:
+        raise StorageError(f"{run.path} holds no run; leave --run out to begin one")
+    found = []
+    if state.get("config_digest") != config.digest or _written(run) != _plain(config):
+        found += list(_differences(_written(run), _plain(config)))
+        found = found or ["the configuration"]
+    if state.get("prompt_digest") != prompt.digest:
+        found.append("the production prompt")
+    if state.get("inputs_digest") != inputs:
+        found.append("a file that the experiment names (data, calibration, search.prompts or program)")
+    return found
+
+
+def check_same(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> None:
+    """Refuse to go on in ``run`` with something else than it began with.
+
+    Raises:
+        ConfigError: says what changed.
+        StorageError: the folder holds no readable run.
+    """
+    found = changes(run, config, prompt, inputs)
+    if found:
+        raise ConfigError(
+            f"run folder {run.path} was begun with another experiment; changed since: {'; '.join(found)}. "
+            "Undo that, or leave --run out: answers that were paid for are used again"
+        )
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude_none=True, exclude={"storage": True})
+
+
+def _written(run: RunDir) -> dict[str, Any]:
+    path = run.path / "config.yaml"
+    try:
+        data, _ = parse_yaml(path.read_text("utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} cannot be read: {error}; begin anew without --run") from error
+    if not isinstance(data, dict):
+        raise StorageError(f"{path} is not an experiment; begin anew without --run")
+    data.pop("storage", None)
+    return data
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}, key=str):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(before, after, f"{key}.{index}")
+    elif old != new:
+        yield f"{key} ({_short(old)} -> {_short(new)})"
+
+
+def _short(value: Any) -> str:
+    text = "not given" if value is None else str(value).replace("\n", " ")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

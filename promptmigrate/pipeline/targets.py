@@ -1,0 +1,67 @@
+"""Several targets side by side, and when to take which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from promptmigrate.decide import Verdict
+from promptmigrate.pipeline.contest import Contender
+from promptmigrate.pipeline.gate import Gate
+
+
+def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
+    """One entry for each target, in the order of the experiment."""
+    found = []
+    for one, contender in zip(gate.judged, contenders, strict=True):
+        verdict = one.verdict
+        side = verdict.candidate
+        found.append(
+            {
+                "model": one.candidate.model,
+                "params": dict(one.candidate.params),
+                "verdict": verdict.verdict,
+                "reasons": list(verdict.reasons),
+                "candidate": {
+                    "score": side.score,
+                    "interval": None if side.interval is None else list(side.interval),
+                    "cost_per_call_usd": side.cost_per_call_usd,
+                    "p95_latency_s": side.p95_latency_s,
+                    "prompt_digest": one.candidate.prompt_digest,
+                },
+                "delta": verdict.delta,
+                "interval": None if verdict.interval is None else list(verdict.interval),
+                "joint_interval": list(verdict.joint.interval)
+                if verdict.joint is not None and verdict.joint.interval is not None
+                else None,
+                "cost_ratio": verdict.cost_ratio,
+                "p95_latency_ratio": verdict.p95_latency_ratio,
+                "rows_needed": verdict.rows_needed,
+                "search": {"stopped": contender.found.stopped, "calls": contender.found.calls},
+                "switch_if": switch_if(one.candidate.model, verdict),
+                "chosen": one is gate.chosen,
+            }
+        )
+    return found
+
+
+def switch_if(model: str, verdict: Verdict) -> str:
+    """One sentence: under which condition to move to ``model``."""
+    if verdict.verdict == "REJECT":
+        return f"Do not switch to {model}: {verdict.reasons[0]}"
+    if verdict.verdict == "INCONCLUSIVE":
+        more = f" about {verdict.rows_needed} more test rows and" if verdict.rows_needed else ""
+        return f"Switch to {model} only after{more} a verdict: {verdict.reasons[0]}"
+    gains = [
+        f"{name} {_change(ratio)}"
+        for name, ratio in (("cost per call", verdict.cost_ratio), ("p95 latency", verdict.p95_latency_ratio))
+        if ratio is not None
+    ]
+    low, high = verdict.interval or (math.nan, math.nan)
+    price = f"a quality between {100 * low:+.1f} and {100 * high:+.1f} points of production's"
+    return f"Switch to {model} if {' and '.join(gains) or 'its own reasons'} is worth {price}."
+
+
+def _change(ratio: float) -> str:
+    return f"{abs(1 - ratio):.0%} {'lower' if ratio <= 1 else 'higher'}"
