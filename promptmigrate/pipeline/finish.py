@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import scorers
-from promptmigrate.decide import read_openings
+from promptmigrate.decide import Opening, read_openings
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.pairs import write_rows
@@ -73,10 +73,18 @@ def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:
             verdict=judged.verdict,
             others=[(one.candidate, one.pairs) for one in gate.judged if one is not judged],
             place=gate.judged.index(judged),
-            openings=read_openings(gate.registry, split_digest=work.dataset.split_digest("test")),
+            openings=_openings(work),
             recall=work.door.recall,
-            costs=summary["spend"],
+            # What differs when the same run is repeated from the cache is no part of the evidence.
+            costs={key: summary["spend"][key] for key in ("calls", "usd", "usd_by_purpose")},
             versions=summary["provenance"]["packages"],
         ),
     )
     return {"path": str(path), "digest": digest}
+
+
+def _openings(work: record.Work) -> tuple[Opening, ...]:
+    """The openings of the test rows up to that of this run; what comes later is not its evidence."""
+    found = read_openings(work.gate.registry, split_digest=work.dataset.split_digest("test"))
+    own = max((place for place, one in enumerate(found) if one.run == work.run.id), default=len(found) - 1)
+    return tuple(found[: own + 1])

@@ -225,6 +225,8 @@ def _search(config: Config, found: SearchResult, chosen: Variant) -> dict[str, A
         "stopped": found.stopped,
         "calls": found.calls,
         "facts": list(found.facts),
+        "removed": list(found.removed),
+        "tokens": None if found.tokens is None else list(found.tokens),
         "generations": [
             {
                 "name": f"{generation.index}: {generation.phase}",

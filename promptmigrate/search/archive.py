@@ -52,12 +52,18 @@ def pareto_parents(
 
 
 def front(
-    table: Table, candidates: Sequence[Candidate], rows: Sequence[Example], *, min_rows: int
+    table: Table,
+    candidates: Sequence[Candidate],
+    rows: Sequence[Example],
+    *,
+    min_rows: int,
+    winner: Candidate | None = None,
 ) -> tuple[FrontPoint, ...]:
     """The candidates that no other dominates in (quality, cost, latency), best quality first.
 
     Only candidates with at least ``min_rows`` scored rows take part. Latency counts only where cost is
-    unknown: it is noisy, and cost follows the same tokens.
+    unknown: it is noisy, and cost follows the same tokens. ``winner``: the candidate that was chosen. What
+    seems to dominate it does so on other rows, for on shared ones it was compared and lost: it is left out.
     """
     points = []
     for candidate in candidates:
@@ -73,6 +79,9 @@ def front(
                 rows=len(scored),
             )
         )
+    chosen = next((p for p in points if winner is not None and p.variant.digest == winner.key), None)
+    if chosen is not None:
+        points = [p for p in points if p is chosen or not _dominates(p, chosen)]
     kept = [p for p in points if not any(_dominates(q, p) for q in points if q is not p)]
     return tuple(sorted(kept, key=lambda p: (-p.quality, p.cost_usd or 0.0, p.variant.digest)))
 

@@ -15,7 +15,7 @@ StopCode: TypeAlias = Literal[
 """Why a search ended: every validation row is right; the calls are used up; generations brought nothing; they
 brought nothing and the best is far below the goal; rows could not be evaluated; nothing is left to try."""
 
-Phase: TypeAlias = Literal["seeds", "proposals", "combinations", "final"]
+Phase: TypeAlias = Literal["seeds", "proposals", "combinations", "knobs", "final", "minimise"]
 
 CHANGEABLE = frozenset({"instructions", "demos", "format", "temperature"})
 """What ``Problem.may_change`` may name."""
@@ -73,6 +73,10 @@ class Problem:
     seed: int = 0
     prompts: tuple[Prompt, ...] = ()
     """Further prompts handed in by the user, tried as seeds."""
+    minimise: bool = True
+    """Whether what buys nothing is dropped from the best prompt in the end."""
+    study: str | None = None
+    """Storage URL (sqlite:/// or postgresql://) for the trials of bounded knobs; None: in memory."""
     known: Measured | None = None
     """Pairs that were evaluated before and are paid for: they cost the search nothing."""
     goal: float | None = None
@@ -130,7 +134,7 @@ class CandidateRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """One round: seeds (index 0), proposals, or combinations."""
+    """One round: seeds (index 0), proposals, knobs, combinations, the last comparison, or the minimiser."""
 
     index: int
     phase: Phase
@@ -162,6 +166,10 @@ class SearchResult:
     """Validation rows behind ``quality``."""
     facts: tuple[str, ...] = field(default=())
     """What was mined from production's answers, in plain words."""
+    removed: tuple[str, ...] = ()
+    """Sentences and demos that the minimiser dropped from the winner: they bought nothing."""
+    tokens: tuple[int, int] | None = None
+    """Estimated tokens of the winner's template before and after the minimiser; None: not reached."""
 
 
 @runtime_checkable

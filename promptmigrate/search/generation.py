@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.archive import pareto_parents
 from promptmigrate.search.base import CandidateRecord
 from promptmigrate.search.combine import combinations, union
 from promptmigrate.search.failures import Report
 from promptmigrate.search.racing import Standing
-from promptmigrate.search.reflection import Proposal, Writer, jobs_for
+from promptmigrate.search.reflection import Job, Proposal, Writer, jobs_for
 from promptmigrate.search.state import State
 from promptmigrate.search.text import draw, one_line
 from promptmigrate.types import Example
@@ -36,6 +37,19 @@ class Generations:
         spare = self._state.spare_rows
         wanted = self._state.plan.proposals + 1
         return next((n for n in range(wanted, 0, -1) if self._price(n) <= spare), 0)
+
+    def hinted(self, parent: Candidate) -> tuple[list[Candidate], list[CandidateRecord]]:
+        """``parent`` rewritten by what is known of the target model's family, before failures are looked at.
+
+        One reflection call. The candidate, if the guard lets it pass, and the record of a refusal.
+        """
+        state = self._state
+        if "instructions" not in state.problem.may_change:
+            return [], []
+        state.table.charge(1)
+        nothing = Report(clusters=(), passed=(), notes=())
+        job = Job(parent=parent, report=nothing, mode="hints", draws=(state.problem.seed, "hints"))
+        return self._sift(self._writer.write([job], tried=()))
 
     def run(self, index: int, *, stale: int) -> bool | None:
         """One generation; whether it improved the incumbent; None if it could not take place.
@@ -70,7 +84,7 @@ class Generations:
             combinations(
                 state.problem, state.seeds, state.incumbent, state.report(state.incumbent), self.siblings
             ),
-            1 + min(1, stale),
+            min(2, stale + (index == 1)),
         )
         dropped = [self._dropped(c) for c in children if c.key not in {k.key for k in kept}]
         improved, standings = state.race([*kept, *made]) if kept or made else (False, [])
@@ -82,12 +96,12 @@ class Generations:
     def _price(self, proposals: int) -> int:
         """Rows that a generation takes at least; a reflection call is counted as a row."""
         plan = self._state.plan
-        return proposals * (plan.trial + plan.trial // 3 + 1) + 2 * plan.block
+        return proposals * (plan.trial + plan.passing + 1) + 2 * plan.block
 
     def _parents(self, index: int, count: int) -> list[Candidate]:
-        """The incumbent, and others by Pareto frequency over the first block of validation."""
+        """The incumbent, and others by Pareto frequency over the validation rows that it was measured on."""
         state = self._state
-        common = state.validation[: state.plan.block]
+        common = [e for e in state.validation if state.table.cell(state.incumbent, e) is not None]
         pool = [
             c
             for c in state.archive.values()
@@ -101,6 +115,7 @@ class Generations:
         state = self._state
         quoted = {d.example for d in parent.demos}
         fresh = [e for e in state.train if e.id not in quoted and state.table.cell(parent, e) is None]
+        fresh.sort(key=lambda e: self._expected(parent, e))
         step, taken = min(state.plan.block, _EVIDENCE_STEP), 0
         report = state.report(parent)
         while fresh and report.failed < self._state.plan.failures:
@@ -112,6 +127,17 @@ class Generations:
             taken += len(chunk)
             report = state.report(parent)
         return report
+
+    def _expected(self, candidate: Candidate, example: Example) -> float:
+        """What the nearest ancestor scored on ``example``: what it failed is the likeliest to fail again."""
+        state, seen = self._state, {candidate.key}
+        ancestor = state.archive.get(candidate.parent)
+        while ancestor is not None and ancestor.key not in seen:
+            if (quality := state.table.quality(ancestor, example)) is not None:
+                return quality
+            seen.add(ancestor.key)
+            ancestor = state.archive.get(ancestor.parent)
+        return 0.5
 
     def _try(
         self, parent: Candidate, report: Report, children: Sequence[Candidate], index: int
@@ -127,20 +153,26 @@ class Generations:
             (r.example for c in report.clusters for r in c.rows), key=lambda e: draw(*draws, e.id)
         )
         passing = sorted((r.example for r in report.passed), key=lambda e: draw(*draws, e.id))
-        rows = [*failing[: state.plan.trial], *passing[: state.plan.trial // 3]]
+        rows = choice.Trial(
+            parent=parent.key,
+            failing=tuple(failing[: state.plan.trial]),
+            passing=tuple(passing[: state.plan.passing]),
+            fail_share=state.fail_share(parent),
+        )
         gains = self._gains(parent, [c for c in children if c.parent == parent.key], rows)
         joined = union(parent, [c for _, c in gains])
         return gains + self._gains(parent, state.admitted([joined] if joined else []), rows)
 
     def _gains(
-        self, parent: Candidate, children: Sequence[Candidate], rows: list[Example]
+        self, parent: Candidate, children: Sequence[Candidate], trial: choice.Trial
     ) -> list[tuple[float, Candidate]]:
-        state = self._state
+        state, rows = self._state, trial.rows
         while children and not state.table.affordable(children, rows):
             children = children[:-1]
         state.table.measure(children, rows)
-        state.trials.update({c.key: rows for c in children})
+        state.trials.update({c.key: trial for c in children})
         gains = [(sum(state.table.differences(c, parent, rows)), c) for c in children]
+        state.mended |= any(gain > 0 for gain, _ in gains)
         return [(gain, c) for gain, c in gains if gain > 0]
 
     def _sift(self, proposals: Sequence[Proposal]) -> tuple[list[Candidate], list[CandidateRecord]]:
@@ -168,7 +200,8 @@ class Generations:
     def _dropped(self, child: Candidate) -> CandidateRecord:
         if child.note:
             self._note(f"It did not help to act on this: {one_line(child.note, 160)}")
-        rows = self._state.trials.get(child.key, [])
+        trial = self._state.trials.get(child.key)
+        rows = trial.rows if trial else ()
         return CandidateRecord(
             variant=child.variant,
             origin=child.origin,

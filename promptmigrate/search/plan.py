@@ -22,7 +22,9 @@ class Plan:
     proposals: int
     """Proposals of one generation; one more for a second parent."""
     trial: int
-    """Failing rows on which a proposal is tried first; a third as many passing rows go with them."""
+    """Failing rows on which a proposal is tried first."""
+    passing: int
+    """Passing rows on which it is tried as well."""
     kept: int
     """Proposals that go on to validation."""
     finalists: int
@@ -37,12 +39,12 @@ class Plan:
     def of(cls, problem: Problem) -> Plan:
         """The plan for ``problem``.
 
-        Blocks of 20 rows where there is money for at least 50 of them, down to 5. Seeds come first and
+        Blocks of 10 rows where there is money for at least 50 of them, down to 5. Seeds come first and
         take at most half: the mined contract and demos cost no reflection. The rest goes to generations.
         """
         rows = max(0, problem.calls) // problem.calls_per_row
         small = rows < 150
-        block = min(max(5, min(20, rows // 50)), len(problem.validation))
+        block = min(max(5, min(10, rows // 50)), len(problem.validation))
         return cls(
             rows=rows,
             block=block,
@@ -50,7 +52,8 @@ class Plan:
             seed_rows=max(rows // 2, min(rows, 3 * block)),
             proposals=2 if rows < 80 else 3,
             trial=4 if small else 6,
-            kept=2 if rows < 300 else 3,
+            passing=1 if small else 2,
+            kept=2,
             finalists=2 if rows < 80 else 3,
             patience=2 if rows < 400 else 3 if rows < 900 else 5,
             failures=6 if rows < 400 else 12,
@@ -58,5 +61,8 @@ class Plan:
         )
 
     def final_rows(self, validation: int) -> int:
-        """Pairs kept back for the last comparison: a quarter of all, or every row of the finalists."""
-        return min(self.finalists * validation, max(self.block, round(0.25 * self.rows)))
+        """Pairs kept back for the last comparison: a quarter or a seventh of all, or every row of them."""
+        return min(
+            self.finalists * validation,
+            max(self.block, round((0.25 if self.rows < 300 else 0.15) * self.rows)),
+        )

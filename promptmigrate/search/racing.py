@@ -43,6 +43,7 @@ def race(
     halve: bool = True,
     protect: Candidate | None = None,
     allowed: Callable[[Candidate], bool] | None = None,
+    settled: Callable[[Sequence[Candidate]], bool] | None = None,
 ) -> list[Standing]:
     """Race ``candidates`` over ``rows`` in the order given; the best first, survivors before eliminated.
 
@@ -50,6 +51,7 @@ def race(
     last in ``candidates`` (first block) or lowest in the race wait. ``halve``: after block k only the best
     1/2**k of the field stay, at least two. ``protect`` is never eliminated (the incumbent, whose rows are
     mostly known). ``allowed``: asked after each block; what is not allowed leaves, unless nothing is.
+    ``settled``: asked after each block with those still in; True ends the race.
     """
     entrants = list({c.key: c for c in candidates}.values())
     guarded = protect.key if protect else None
@@ -72,6 +74,8 @@ def race(
         if halve and done >= _HALVE_FROM:
             keep = max(2, -(-len(entrants) // 2**blocks))
             alive = [c for i, c in enumerate(alive) if i < keep or c.key == guarded]
+        if settled and settled(alive):
+            break
     living = {c.key for c in alive}
     standings = [
         Standing(

@@ -12,10 +12,11 @@ from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.failures import Report, keep_text, render
+from promptmigrate.search.hints import hints_for
 from promptmigrate.search.text import one_line, tokens_of
 from promptmigrate.types import Prompt
 
-Mode: TypeAlias = Literal["all", "focus", "rewrite", "merge"]
+Mode: TypeAlias = Literal["all", "focus", "rewrite", "merge", "hints"]
 _THREADS = 8
 
 
@@ -106,13 +107,15 @@ class Writer:
         anatomy = job.parent.anatomy
         focus = job.focus if job.mode == "focus" else None
         notes = [f"The model is called {job.parent.base.model.rpartition('/')[2]}.", *job.report.notes]
+        if job.mode == "hints":
+            notes += hints_for(job.parent.base.model)
         if job.parent.demos:
             notes.append(f"It is also shown {len(job.parent.demos)} worked examples, which stay as they are.")
         return {
             "current_instructions": job.parent.instructions,
             "fixed_part": anatomy.frame,
             "task_facts": "\n".join(f"- {fact}" for fact in self._facts()),
-            "failure_report": render(job.report, focus=focus, draws=job.draws),
+            "failure_report": "" if job.mode == "hints" else render(job.report, focus=focus, draws=job.draws),
             "must_keep": keep_text(job.report, draws=job.draws),
             "model_notes": "\n".join(f"- {note}" for note in notes),
             "tried": "\n".join(f"- {line}" for line in tried),
@@ -133,6 +136,11 @@ class Writer:
             start = (
                 "Write the instructions afresh: clear, well ordered, with explicit rules for the problems "
                 "above, without contradictions and without anything that does not help."
+            )
+        elif job.mode == "hints":
+            start = (
+                "Rewrite the instructions for this model: keep the task and every rule, and put them into "
+                "the shape that its habits call for."
             )
         elif job.mode == "merge":
             start = (

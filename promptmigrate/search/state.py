@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -10,12 +11,11 @@ from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.contract import mine
-from promptmigrate.search.failures import Report, analyse
+from promptmigrate.search.failures import GOOD, Report, analyse
 from promptmigrate.search.guard import Guard
 from promptmigrate.search.plan import Plan
-from promptmigrate.search.racing import ALPHA, Standing, race, stratified
+from promptmigrate.search.racing import Standing, race, stratified
 from promptmigrate.search.seeds import Seeds
-from promptmigrate.search.stats import mean, paired_p
 from promptmigrate.search.story import Story
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import one_line
@@ -23,8 +23,10 @@ from promptmigrate.types import Example
 
 PERFECT_ROWS = 100
 """Validation rows without a failure that end the search: more would hardly find one."""
-_LEVEL_ROWS = 10
-"""Shared validation rows from which being level with the incumbent means something."""
+FRESH_FROM = 400
+"""Rows of a search from which races begin on new rows, for which the incumbent has to be paid again."""
+SURE, VAIN = 0.1, 0.5
+"""p-values of the best challenger below and above which a race is settled."""
 
 
 class State:
@@ -46,10 +48,12 @@ class State:
         self.train = stratified(problem.train, seed=problem.seed, stratum=expected_key)
         self.train.sort(key=lambda e: e.id in reserved)
         self.free = [e for e in self.train if e.id not in reserved]
-        self.trials: dict[str, list[Example]] = {}
+        self.trials: dict[str, choice.Trial] = {}
         """The rows whose failures a proposal was written from, by candidate."""
         self.improved = False
         """Whether any round has improved on the seeds."""
+        self.mended = False
+        """Whether any rewrite has gained on the failures that it was written from."""
         self.story = Story(problem, self.table, self.validation)
 
     @property
@@ -82,18 +86,21 @@ class State:
         standings = race(
             self.table,
             [self.incumbent, *field],
-            self.validation,
+            self.fresh(),
             block=self.plan.block,
-            max_rows=max(0, min(self.spare_rows, 2 * (len(field) + 1) * self.plan.block)),
+            max_rows=max(0, min(self.spare_rows, 4 * (len(field) + 1) * self.plan.block)),
             protect=self.incumbent,
             allowed=self.allowed,
+            settled=self._settled,
         )
         before = self.incumbent
         rivals = [s.candidate for s in standings if s.alive and s.candidate.key != before.key]
-        for rival in rivals:
-            level = self.incumbent is before and self._mends(rival)
-            if level or choice.improves(self.table, rival, self.incumbent, self.validation):
-                self.incumbent = rival
+        better = [
+            c
+            for c in rivals
+            if choice.improves(self.table, c, before, self.validation, self.trials.get(c.key))
+        ]
+        self.incumbent = max(better, key=self._promise, default=before)
         improved = self.incumbent is not before
         self.improved |= improved
         if not improved:
@@ -104,20 +111,46 @@ class State:
         self.confirm_perfect()
         return improved, standings
 
+    def fail_share(self, candidate: Candidate) -> float:
+        """Share of rows that ``candidate`` fails, on validation: its train rows were chosen for failures."""
+        scored = self.table.scored(candidate, self.validation)
+        return (sum(q < GOOD for q in scored) + 0.5) / (len(scored) + 1)
+
+    def fresh(self) -> list[Example]:
+        """Validation rows, those first that have decided least so far.
+
+        An incumbent that won on some rows looks better on them than it is, and a challenger would have to
+        beat its luck: so every race begins on rows that chose nobody yet.
+        """
+        if self.plan.rows < FRESH_FROM:
+            return self.validation
+        used = {
+            e.id: sum(self.table.cell(c, e) is not None for c in self.archive.values())
+            for e in self.validation
+        }
+        return sorted(self.validation, key=lambda e: used[e.id])
+
     def allowed(self, candidate: Candidate) -> bool:
         """Whether the gate's limits on cost and latency would let ``candidate`` pass."""
         return choice.admissible(self.problem, self.table, candidate, [*self.train, *self.validation])
 
-    def _mends(self, rival: Candidate) -> bool:
-        """Level with the incumbent on validation, and clearly better on the failures it was written from.
+    def _settled(self, alive: Sequence[Candidate]) -> bool:
+        """Whether a challenger is better than the incumbent beyond doubt, or none is likely to be."""
+        found = [
+            choice.advantage(self.table, c, self.incumbent, self.validation, self.trials.get(c.key)).below(
+                0.0
+            )
+            for c in alive
+            if c.key != self.incumbent.key
+        ]
+        return not found or min(found) < SURE or min(found) > VAIN
 
-        One new rule touches a few rows in a hundred: a block of validation cannot show its gain, only that
-        it does no harm.
-        """
-        shared = self.table.differences(rival, self.incumbent, self.validation)
-        mended = self.table.differences(rival, self.incumbent, self.trials.get(rival.key, []))
-        enough = min(len(self.validation), _LEVEL_ROWS)
-        return len(shared) >= enough and mean(shared) >= 0 and paired_p(mended) < ALPHA
+    def _promise(self, rival: Candidate) -> float:
+        """How much better than the incumbent ``rival`` is at least, give or take a standard error."""
+        found = choice.advantage(
+            self.table, rival, self.incumbent, self.validation, self.trials.get(rival.key)
+        )
+        return found.mean - 0.5 * math.sqrt(found.variance)
 
     def confirm_perfect(self) -> None:
         """Measure an incumbent without a single failure on the rest of validation: it may end the search."""
@@ -138,9 +171,9 @@ class State:
 
     @property
     def hopeless(self) -> bool:
-        """Whether the best seed is less than halfway to the goal and no round has improved on it."""
+        """Whether the best seed is less than halfway to the goal and no rewrite has mended a failure."""
         quality = self.table.mean(self.incumbent, self.validation)
-        return not self.improved and quality is not None and quality < 0.5 * self.goal
+        return not self.improved and not self.mended and quality is not None and quality < 0.5 * self.goal
 
 
 def expected_key(example: Example) -> str:

@@ -4,13 +4,14 @@
 2. Generations: the incumbent (and, when that brings nothing, another parent by Pareto frequency) shows its
    failures on train rows to the reflection model. Proposals that pass the guard are tried on these failures;
    those that mend some, what all of them add, and a combination of rules and demos race with the incumbent.
-3. When generations bring nothing: more combinations and removal tests.
+3. When generations bring nothing: settings of the bounded knobs, more combinations and removal tests.
 4. The finalists meet once more on further validation rows, and the original with them.
+5. What buys nothing is dropped from the winner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.search import choice
@@ -19,19 +20,23 @@ from promptmigrate.search.archive import front
 from promptmigrate.search.base import Problem, SearchResult
 from promptmigrate.search.combine import combinations
 from promptmigrate.search.generation import Generations
-from promptmigrate.search.racing import race
+from promptmigrate.search.knobs import Knobs
+from promptmigrate.search.minimise import minimise, worth
+from promptmigrate.search.opening import Opening
+from promptmigrate.search.racing import Standing, race
 from promptmigrate.search.state import State
+from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Example
 
 _FAR = 0.15
 """A best that stays so far below the goal while rounds bring nothing counts as unreachable."""
 _DOUBT = 4
 """Rows of quality 0 that a mean is thought to rest on besides its own, where finalists are picked."""
-_ROOMY = 200
-"""Rows from which long shots among the seeds are paid for."""
 _COMBINATIONS = 6
-_SEED_BLOCKS = 6
-"""Blocks for the race of the seeds, besides one for each."""
+_SETTINGS = 3
+"""Settings of the knobs in one round."""
+_KNOBS_FROM = 150
+"""Rows of a search from which knobs are turned."""
 
 
 class Reflective:
@@ -43,11 +48,14 @@ class Reflective:
         """The best Variant found within ``problem.calls``."""
         run = _Run(State(problem))
         try:
-            run.seeds()
+            Opening(run.state, run.generations).play()
             run.rounds()
             run.final()
+            run.shorten()
         except BudgetExceeded as error:
             run.state.story.stop("budget", f"the budget was exceeded: {error}")
+        finally:
+            run.knobs.close()
         return run.result()
 
 
@@ -55,78 +63,12 @@ class _Run:
     def __init__(self, state: State) -> None:
         self.state = state
         self.generations = Generations(state)
-
-    # -- seeds -----------------------------------------------------------------------------------------
-
-    def seeds(self) -> None:
-        """The original and the seeds, on a block of train rows and then on validation."""
-        state, plan, table = self.state, self.state.plan, self.state.table
-        screen = state.free[: plan.block]
-        if len(screen) < min(4, plan.block):
-            screen = []
-        # The screening rows count too: seeds were not made from their failures.
-        rows = [*screen, *state.validation]
-        first = rows[: plan.block]
-        state.admit(state.original)
-        if not table.affordable([state.original], first):
-            calls = state.problem.calls
-            state.story.stop("budget", f"{calls} calls do not pay for one block of {len(first)} rows")
-            return
-        table.measure([state.original], first)
-        if not table.scored(state.original, first):
-            state.story.stop("unmeasurable", f"none of the first {len(first)} rows could be evaluated")
-            return
-        state.story.tell("the original", state.original, first)
-        entrants = [state.original]
-        if table.mean(state.original, first) != 1.0:
-            entrants += self._screened(first)
-        standings = race(
-            table,
-            entrants,
-            rows,
-            block=len(first),
-            # Seeds that stay level are told apart later, on the rows that proposals race on anyway.
-            max_rows=min(self._seed_rows_left(), (len(entrants) + _SEED_BLOCKS) * len(first)),
-            allowed=state.allowed,
-        )
-        living = [s.candidate for s in standings if s.alive and s.quality is not None]
-        state.incumbent = living[0] if living else state.original
-        block = state.validation[: plan.block]
-        if table.affordable([state.incumbent], block):
-            table.measure([state.incumbent], block)
-        state.confirm_perfect()
-        state.story.record("seeds", state.incumbent, standings)
-
-    def _screened(self, rows: Sequence[Example]) -> list[Candidate]:
-        """Seeds one after the other, each answering what the last showed; measured on ``rows``."""
-        state = self.state
-        seeds = self._measured(state.seeds.first(), rows)
-        best = self._ahead([*seeds, state.original], rows)
-        report = state.report(best)
-        form = report.failed * report.form_share > 0.2 * len(rows)
-        wrong = report.failed * (1 - report.form_share) > 0.2 * len(rows) and state.plan.rows >= _ROOMY
-        seeds += self._measured(state.seeds.second(best, form=form, wrong=wrong), rows)
-        best = self._ahead([*seeds, state.original], rows)
-        if best.steps and not state.seeds.worked:
-            # Worked demos come later, from the model's own answers; plain ones may do as well as working.
-            best = self._ahead([c for c in [*seeds, state.original] if not c.steps], rows)
-        return seeds + self._measured(state.seeds.shots(best, state.plan.shots), rows)
-
-    def _ahead(self, candidates: Sequence[Candidate], rows: Sequence[Example]) -> Candidate:
-        """The best on ``rows``; the first of those that are level."""
-        state = self.state
-        return max(candidates, key=lambda c: (state.allowed(c), state.table.mean(c, rows) or 0.0))
-
-    def _measured(self, seeds: Iterable[Candidate], rows: Sequence[Example]) -> list[Candidate]:
-        """The seeds that the guard lets pass and that can be paid, measured on ``rows``."""
-        room = min(self._seed_rows_left(), self.state.table.rows_left) // max(1, len(rows))
-        passed = self.state.admitted(seeds, room)
-        self.state.table.measure(passed, rows)
-        return passed
-
-    def _seed_rows_left(self) -> int:
-        used = self.state.table.calls // self.state.problem.calls_per_row
-        return max(0, self.state.plan.seed_rows - used)
+        self.knobs = Knobs(state.problem, state.seeds)
+        self._turned = ""
+        self.finalists: list[Candidate] = []
+        self.chosen: Candidate | None = None
+        self.shortened: Candidate | None = None
+        self.removed: tuple[str, ...] = ()
 
     # -- rounds ----------------------------------------------------------------------------------------
 
@@ -150,11 +92,30 @@ class _Run:
                     continue
             if combined == state.incumbent.key or state.hopeless:
                 break
+            if self._turn_knobs():
+                stale = 0
+                continue
             combined = state.incumbent.key
             if not self._combine():
                 break
             stale = 0
         self._say_why(stale)
+
+    def _turn_knobs(self) -> bool:
+        """Race settings of the bounded knobs around the incumbent, once; whether one improves it."""
+        state = self.state
+        limit = min(_SETTINGS, state.spare_rows // (3 * state.plan.block))
+        if state.plan.rows < _KNOBS_FROM or self._turned == state.incumbent.key or limit < 1:
+            return False
+        before = self._turned = state.incumbent.key
+        incumbent = state.incumbent
+        settings = self.knobs.ask(incumbent, state.report(incumbent), limit)
+        made = state.admitted(s.candidate for s in settings)
+        improved, standings = state.race(made) if made else (False, [])
+        self.knobs.tell(settings, incumbent, state.table, state.validation)
+        if standings:
+            state.story.record("knobs", state.incumbent, standings)
+        return improved and state.incumbent.key != before
 
     def _combine(self) -> bool:
         """Race combinations and removals around the incumbent; whether one improves it."""
@@ -210,53 +171,90 @@ class _Run:
             short = rows[: 2 * state.plan.block]
             if table.affordable([state.original], short, spare=len(finalists) * state.plan.block):
                 table.measure([state.original], short)
-        self._level(finalists)
         standings = race(
             table,
             finalists,
-            rows,
+            state.fresh(),
             block=state.plan.block,
-            max_rows=max(state.plan.final_rows(len(rows)), state.plan.rows // 4),
+            max_rows=self._final_rows(),
             halve=False,
             protect=state.incumbent,
             allowed=state.allowed,
         )
+        most = max(s.rows for s in standings)
+        # The incumbent first: where all are level, it has its trials to show besides.
+        self.finalists = sorted(
+            (s.candidate for s in standings if 2 * s.rows >= most and s.quality is not None),
+            key=lambda c: c.key != state.incumbent.key,
+        )
         state.story.record("final", state.incumbent, standings)
 
-    def _level(self, finalists: Sequence[Candidate]) -> None:
-        """Bring all finalists to the rows of the most measured one: luck on few rows is no comparison."""
-        table, rows = self.state.table, self.state.validation
-        asked = max(sum(table.cell(c, e) is not None for e in rows) for c in finalists)
-        for candidate in finalists:
-            if table.affordable([candidate], rows[:asked]):
-                table.measure([candidate], rows[:asked])
+    def _final_rows(self) -> int:
+        """Rows for the last comparison: what is left, but for what a proof of the minimiser takes."""
+        state = self.state
+        wanted = max(state.plan.final_rows(len(state.validation)), state.plan.rows // 4)
+        return min(wanted, max(state.plan.block, state.table.rows_left - worth(state)))
+
+    def shorten(self) -> None:
+        """Drop from the chosen prompt what buys nothing."""
+        state = self.state
+        self.chosen = self._best()
+        if state.story.code == "unmeasurable" or self.chosen.key == state.original.key:
+            return
+        shortened = minimise(state, self.chosen)
+        if shortened.removed:
+            self.shortened, self.removed = shortened.candidate, shortened.removed
+            rows = state.validation
+            state.story.record(
+                "minimise",
+                self.shortened,
+                [
+                    Standing(
+                        candidate=c,
+                        quality=state.table.mean(c, rows),
+                        rows=len(state.table.scored(c, rows)),
+                        alive=True,
+                    )
+                    for c in (self.shortened, self.chosen)
+                ],
+            )
+
+    def _best(self) -> Candidate:
+        """The final choice."""
+        state, table, rows = self.state, self.state.table, self.state.validation
+        if self.shortened is not None:
+            return self.shortened
+        if not self.finalists:
+            return state.incumbent
+        finalists = [*self.finalists]
+        enough = max(1, min(state.plan.block, len(table.scored(state.incumbent, rows))))
+        if (
+            state.original.key not in {c.key for c in finalists}
+            and len(table.scored(state.original, rows)) >= enough
+            and not choice.improves(table, state.incumbent, state.original, rows)
+        ):
+            finalists.append(state.original)
+        return choice.choose(state.problem, table, finalists, rows)
 
     def result(self) -> SearchResult:
         """The final choice and the story."""
         state, table = self.state, self.state.table
-        archive = list(state.archive.values())
+        best = self._best()
         rows: Sequence[Example] = state.validation
-        if not any(table.scored(c, rows) for c in archive):
+        if not any(table.scored(c, rows) for c in state.archive.values()):
             rows = state.free  # the calls ended before validation: train rows are better than nothing
-        counts = {c.key: len(table.scored(c, rows)) for c in archive}
-        level = counts.get(state.incumbent.key, 0) or max(counts.values(), default=0)
-        enough = max(1, min(state.plan.block, level))
-        finalists = [
-            c
-            for c in archive
-            if counts[c.key] >= max(enough, level // 2)
-            and (c is state.incumbent or not choice.improves(table, state.incumbent, c, rows))
-        ]
-        best = choice.choose(state.problem, table, finalists, rows) if finalists else state.incumbent
+        enough = max(1, min(state.plan.block, len(table.scored(best, rows))))
         return SearchResult(
             best=best.variant,
             quality=table.mean(best, state.validation),
             baseline=table.mean(state.original, state.validation),
-            front=front(table, archive, state.validation, min_rows=enough),
+            front=front(table, list(state.archive.values()), state.validation, min_rows=enough, winner=best),
             generations=tuple(state.story.generations),
             stopped=state.story.why or "the search ended",
             code=state.story.code or "exhausted",
             calls=table.calls,
             rows=len(table.scored(best, state.validation)),
             facts=state.contract.facts if state.contract else (),
+            removed=self.removed,
+            tokens=(tokens_of(self.chosen.prompt), tokens_of(best.prompt)) if self.chosen else None,
         )
