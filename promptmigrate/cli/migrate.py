@@ -118,9 +118,12 @@ def show(run: Run) -> None:
     out.print(f"  spent: {calls} calls ({spend['cached']} answers from the cache), {money}", markup=False)
     if summary.get("break_even"):
         out.print(f"  {summary['break_even']['sentence']}", markup=False, soft_wrap=True)
-    if run.prompt_uri:
-        out.print(f"  prompt:  {run.prompt_uri}", markup=False, soft_wrap=True)
-    if run.route:
-        out.print(f"  route:   {run.route}", markup=False, soft_wrap=True)
+    versions = summary.get("prompt_versions") or {"": run.prompt_uri}
+    for uri in filter(None, versions.values()):
+        out.print(f"  prompt:  {uri}", markup=False, soft_wrap=True)
+    routes = summary.get("routes") or {"": run.route}
+    for route in filter(None, routes.values()):
+        out.print(f"  route:   {route}", markup=False, soft_wrap=True)
+    out.print(f"  proof:   {summary['bundle']['path']}", markup=False, soft_wrap=True)
     out.print(f"  report:  {run.report}", markup=False, soft_wrap=True)
     out.print(f"  run:     {run.dir}", markup=False, soft_wrap=True)

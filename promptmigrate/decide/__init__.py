@@ -21,7 +21,7 @@ from promptmigrate.decide.repeats import averaged, spread
 from promptmigrate.decide.rogan_gladen import JudgeErrors, corrected_difference, corrected_rate
 from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
-from promptmigrate.decide.slicing import slices_of
+from promptmigrate.decide.slicing import DERIVED, slices_of
 from promptmigrate.decide.verdict import (
     Corrected,
     Guardrail,
@@ -38,6 +38,7 @@ from promptmigrate.decide.verdict import (
 from promptmigrate.decide.wilson import wilson
 
 __all__ = [
+    "DERIVED",
     "MIN_CLUSTERS",
     "BoundedMean",
     "ClusteredT",

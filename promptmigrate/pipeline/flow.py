@@ -26,7 +26,7 @@ from promptmigrate.pipeline.gate import Gate, Trust, run_gate
 from promptmigrate.pipeline.measures import describe, measures, models
 from promptmigrate.pipeline.meeting import Meeting
 from promptmigrate.pipeline.plan import Plan, fit_gate, plan
-from promptmigrate.pipeline.prepare import Ready, prepare, production_prompt
+from promptmigrate.pipeline.prepare import Ready, check_gate, prepare, production_prompt
 from promptmigrate.pipeline.program import settled
 from promptmigrate.pipeline.program_contest import compete_program
 from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir
@@ -201,6 +201,7 @@ def _open(
     ready = prepare(config, folder=folder, runs=runs, run_dir=run_dir, crew=crew, say=say, stack=stack)
     run, dataset = ready.run, ready.dataset
     scorers = measures(config, [*dataset.split("train"), *dataset.split("validation")], folder=folder)
+    check_gate(config, dataset, [measure.scorer.name for measure in scorers])
     say.note(f"scorers: {describe(config.scorers, scorers)}")
     door = stack.enter_context(
         Door.open(

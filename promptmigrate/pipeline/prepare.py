@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from promptmigrate import mlflow_store
 from promptmigrate.config import Config, inline_prompt
+from promptmigrate.decide import DERIVED
 from promptmigrate.errors import ConfigError, DataError, TemplateError
 from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, write_dataset
 from promptmigrate.pipeline.crew import Crew
@@ -244,6 +247,26 @@ def check_baseline(config: Config, dataset: Dataset) -> None:
             f"gate.baseline is recorded, but {len(without)} test rows have no reference (first: example "
             f"{without[0]}); give what production answered, or name source.model and use baseline: rerun"
         )
+
+
+def check_gate(config: Config, dataset: Dataset, scorers: Sequence[str]) -> None:
+    """Raise ConfigError where the gate is to look at what is not there."""
+    for name in config.gate.guardrails.scores:
+        if name not in scorers:
+            near = difflib.get_close_matches(name, scorers, n=1, cutoff=0.5)
+            raise ConfigError(
+                f"gate.guardrails.scores names {name!r}, which is no scorer of this experiment; "
+                + (f"did you mean {near[0]!r}?" if near else f"they are {', '.join(scorers)}"),
+                key="gate.guardrails.scores",
+            )
+    known = {*DERIVED, *(key for example in dataset for key in example.metadata)}
+    for name in config.gate.slices.by:
+        if name not in known:
+            raise ConfigError(
+                f"gate.slices.by names {name!r}, which no row has in its metadata; use "
+                f"{', '.join(DERIVED)} or a metadata key",
+                key="gate.slices.by",
+            )
 
 
 def check_dataset(dataset: Dataset) -> None:

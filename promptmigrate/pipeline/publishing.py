@@ -113,7 +113,7 @@ def log_run(work: record.Work, summary: dict[str, Any]) -> None:
         run_id=summary["mlflow_run_id"],
         params=params,
         metrics=metrics,
-        artifacts=[work.run.path / name for name in names],
+        artifacts=[*(work.run.path / name for name in names), *sorted(work.run.path.glob("route.*.yaml"))],
     )
 
 

@@ -212,6 +212,12 @@ def test_wrong_inputs_end_with_one_sentence_and_code_2_before_any_call(server: F
         ("no such model", {"targets": [{"model": "acme/petit"}]}, "petit"),
         ("no such judge", {"scorers": [{"use": "label_match"}, {"use": "correctness"}]}, "judge"),
         ("no such scorer", {"scorers": [{"use": "label_mach"}]}, "label_match"),
+        (
+            "no such guardrail",
+            {"gate": {"margin": 0.05, "guardrails": {"scores": {"label_mach": 0.1}}}},
+            "label_match",
+        ),
+        ("no such slice", {"gate": {"margin": 0.05, "slices": {"by": ["tenant"]}}}, "tenant"),
         ("no such strategy", {"search": {"strategy": "reflectiv"}}, "reflective"),
         ("corrupt route", {"publish": {"route": "corrupt.yaml"}}, "corrupt.yaml"),
         ("route folder", {"publish": {"route": "file/route.yaml"}}, "file"),

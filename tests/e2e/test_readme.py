@@ -12,7 +12,8 @@ import pytest
 
 import scorers
 from promptmigrate.cli.app import app
-from promptmigrate.config import load_config
+from promptmigrate.config import load_config, parse_config
+from promptmigrate.files import parse_yaml
 from tests.e2e.foreign import Foreign
 from tests.e2e.harness import project
 
@@ -26,6 +27,11 @@ def blocks(language: str) -> list[str]:
 
 def test_the_experiment_file_is_the_one_in_configs():
     assert blocks("yaml")[0] == (ROOT / "configs/any_server.yaml").read_text().split("\n", 1)[1]
+
+
+def test_the_longer_experiment_is_valid():
+    base = parse_yaml(blocks("yaml")[0])[0]
+    parse_config({**base, **parse_yaml(blocks("yaml")[1])[0]})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
