@@ -36,7 +36,11 @@ def measure_noise(rows: Sequence[PairedRow], *, confidence: float) -> Noise | No
 def say(noise: Noise | None, found: Estimated | None, rules: Rules, *, production: float | None) -> list[str]:
     """What the noise floor means for the comparison."""
     said = []
-    if noise is not None and noise.interval is not None:
+    if noise is not None and not noise.changed:
+        said.append(
+            f"Production asked twice scores the same on all {plural(noise.rows, 'row')}: it has no noise."
+        )
+    elif noise is not None and noise.interval is not None:
         asked = (
             f"Production asked twice differs from itself on {noise.changed} of {plural(noise.rows, 'row')} "
             f"(difference {points(noise.delta)}, interval {span(*noise.interval)})"

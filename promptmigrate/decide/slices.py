@@ -56,7 +56,8 @@ def judge_slices(used: Sequence[PairedRow], rules: Rules, *, confidence: float) 
         status: SliceStatus
         if p_adjusted is not None and p_adjusted < (1 - confidence) / 2:
             status = "worse"
-        elif mean.mean < -rules.margin - _SAME and p < _SUSPECT:
+        # On few rows chance looks like much: only what would be proof elsewhere is named there.
+        elif mean.mean < -rules.margin - _SAME and p < (_SUSPECT if fair else (1 - confidence) / 2):
             status = "suspect"
         elif not fair:
             status = "too_few"

@@ -51,8 +51,10 @@ def switch_if(model: str, verdict: Verdict) -> str:
     if verdict.verdict == "REJECT":
         return f"Do not switch to {model}: {verdict.reasons[0]}"
     if verdict.verdict == "INCONCLUSIVE":
-        more = f" about {verdict.rows_needed} more test rows and" if verdict.rows_needed else ""
-        return f"Switch to {model} only after{more} a verdict: {verdict.reasons[0]}"
+        after = (
+            f"about {verdict.rows_needed} more test rows have" if verdict.rows_needed else "another run has"
+        )
+        return f"Switch to {model} only when {after} settled it: {verdict.reasons[0]}"
     gains = [
         f"{name} {_change(ratio)}"
         for name, ratio in (("cost per call", verdict.cost_ratio), ("p95 latency", verdict.p95_latency_ratio))

@@ -48,7 +48,7 @@ def test_targets_share_the_yardstick_and_the_cheapest_that_holds_is_published(
     assert [target["chosen"] for target in summary["targets"]] == [False, False, True]
     assert summary["candidate"]["model"] == "acme/petite"
     assert "cost per call" in by_model["acme/petite"]["switch_if"]
-    assert by_model["acme/dull"]["switch_if"].startswith(("Do not switch", "Switch to acme/dull only after"))
+    assert by_model["acme/dull"]["switch_if"].startswith(("Do not switch", "Switch to acme/dull only when"))
     assert load_route(tmp_path / summary["route"]).variants["candidate"].model == "acme/petite"
     # production answered each test row once, for all three
     grand = [model for model, _ in server.log].count("grand")
