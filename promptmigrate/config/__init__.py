@@ -7,10 +7,10 @@ key and, for an unknown key, the nearest one that exists.
 from __future__ import annotations
 
 from promptmigrate.config.load import inline_prompt, json_schema, load_config, parse_config
-from promptmigrate.config.schema import (
+from promptmigrate.config.schema import Config
+from promptmigrate.config.sections import (
     BudgetConfig,
     ColumnsConfig,
-    Config,
     DataConfig,
     EndpointConfig,
     GateConfig,

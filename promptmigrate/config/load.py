@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from promptmigrate.config.schema import Config, PromptConfig
+from promptmigrate.config.schema import Config
+from promptmigrate.config.sections import PromptConfig
 from promptmigrate.errors import ConfigError, TemplateError
 from promptmigrate.files import Lines, YAMLError, parse_yaml
 from promptmigrate.types import Prompt
