@@ -5,8 +5,8 @@
 1. Eighteen tasks, each prompt as production and as candidate: what each rule says of all recorded rows, and
    how often it ships a loss beyond the margin from gates of 100 rows drawn from them.
 2. False promotions: gates of recorded pairs, drawn with weights under which the candidate is worse by exactly
-   the margin; independent rows and rows that hang together. Candidates as good as production are apart, and
-   so is a known weakness of ours: whole groups that break among stray differences, which few groups can hide.
+   the margin; independent rows and rows that hang together. Then gates that are drawn, not recorded: whole
+   groups break among stray differences, which few groups can hide. Apart: candidates as good as production.
 3. A changed prompt on the same model, which has to be better: candidates that are no better, and that gain.
 4. mlflow.genai.optimize_prompts on a scorer that tosses coins, and with a reflection model that changes
    nothing: what it registers. A local store and a local stub; no network.
@@ -184,6 +184,17 @@ WORLDS = (
     World(200, size=3, together=0.5),
     World(200, size=3, together=1.0),
     World(200, size=3, together=1.0, changed=0.08),
+    World(400, size=6, together=0.5, changed=0.05),
+)
+
+EQUAL = (
+    World(200),
+    World(200, changed=0.08),
+    World(400, changed=0.08),
+    World(200, size=3),
+    World(200, size=3, changed=0.08),
+    World(400, size=3, changed=0.08),
+    World(200, size=3, together=1.0),
 )
 
 
@@ -439,7 +450,7 @@ def show(found: Mapping[str, Any]) -> None:
         f"2. False promotions: worse by exactly the margin ({count} gates each; stated: {LEVEL:.1%})",
         found["null"],
     )
-    table("   A known weakness, drawn: whole groups break, 3% stray differences each way", found["hidden"])
+    table("   Drawn: whole groups break, 3% stray differences each way", found["hidden"])
     table("   Just as good as production (shipping is right here)", found["equal"])
     table(f"3. Same model, has to be better. No better at all (stated: {LEVEL:.1%})", found["no gain"])
     table("   Better by 10 points", found["gain"])
@@ -483,9 +494,9 @@ def main() -> int:
             f"{rows} rows, groups of {size}": hidden(
                 size, rows=rows, stray=0.03, simulations=count, seed=500 + size
             )
-            for rows, size in ((201, 3), (400, 4), (200, 5), (400, 10))
+            for rows, size in ((201, 3), (400, 4), (200, 5), (400, 10), (800, 10))
         },
-        "equal": over((WORLDS[1], WORLDS[2], WORLDS[5], World(400, changed=0.08)), 0.0, False, 200),
+        "equal": over(EQUAL, 0.0, False, 200),
         "no gain": over((WORLDS[1], WORLDS[2], WORLDS[5]), 0.0, True, 300),
         "gain": over((WORLDS[1], World(200, changed=0.2), World(400, changed=0.2)), 0.1, True, 400),
         "mlflow": optimize_apart(),
@@ -497,11 +508,9 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     most = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / count)
-    worst = max(rates_["ours"] for part in ("null", "no gain") for rates_ in found[part].values())
-    weakness = max(line["ours"] for line in found["hidden"].values())
+    worst = max(rates_["ours"] for part in ("null", "hidden", "no gain") for rates_ in found[part].values())
     print(
-        f"ours: at most {worst:.1%} false promotions, stated {LEVEL:.1%} (chance explains up to {most:.1%}); "
-        f"{weakness:.1%} where the known weakness is met"
+        f"ours: at most {worst:.1%} false promotions, stated {LEVEL:.1%} (chance explains up to {most:.1%})"
     )
     return 0 if worst <= most and all(line["registered"] for line in found["mlflow"]) else 1
 

@@ -14,22 +14,23 @@ observed) allowed to carry weight: the nonparametric likelihood closest to the d
 - anything else in the bounds: empirical likelihood under a mean constraint (Owen 1988, Biometrika
   75:237-249; Qin & Lawless 1994, Annals of Statistics 22:300-325) plus an atom at the bound.
 
-Clusters: the variance is inflated by the design effect (Kish 1965), the ratio of the jackknife cluster
-variance CR3 (MacKinnon, Nielsen & Webb 2023, Journal of Applied Econometrics 38:671-694) to that of
-independent rows. While differences are rare this ratio says little, so it starts from two pseudo-rows (as
-many as Agresti & Min add) in which a whole cluster moves together, and is never below independence.
-Student's t has G* - 1 degrees of freedom, G* being the effective number of clusters (W^2 / sum W_g^2; Carter,
-Schnepel & Steigerwald 2017, Review of Economics and Statistics 99:698-709), which is G for equal clusters.
+Clusters: the variance is inflated by the design effect, with doubt about what was not seen
+(:mod:`promptmigrate.decide.design_effect`). Student's t has G* - 1 degrees of freedom, G* being the effective
+number of clusters (W^2 / sum W_g^2; Carter, Schnepel & Steigerwald 2017, Review of Economics and Statistics
+99:698-709), which is G for equal clusters.
 
-Is that too careful where differences are rare? One broken row of 141 in groups of three counts as one of 60,
-and the interval reaches 7.6 points down. A candidate that breaks 7.5 % of the groups whole is not seen in 47
-groups once in 40 times, and then one stray row would not tell it from a good one: no rule that promotes on
-fewer broken rows whenever it does on more can reach less far and keep its level. The doubt that remains is on
-the other side: group-wise breaks that none of the groups shows *beside* many stray differences pass more
-often than stated (3-4 % in groups of up to four, 5-11 % in 40 groups of five to ten, instead of 2.5 %), since
-the stray ones speak for independence; so, less, do candidates that mend nothing and break uneven groups of
-six as one (4-5 %). The gate warns where so few groups could hide so much. The score interval of the group
-means would keep the level there, at the price of up to nine tenths of the power where rows are independent.
+What clusters cost. A candidate that breaks 5 % of the groups whole is unseen in 40 groups once in 8 times, in
+67 once in 31, in 100 once in 170; a rule that promotes such samples whenever they look good cannot keep a
+level of 2.5 % with fewer than 72 groups. So a candidate that is as good as production and differs on single
+rows (6-8 % of them) passes a margin of five points less often than by a rule that takes the rows at their
+word and ships 3-11 % of the bad ones: in 40 groups of ten hardly ever, in 40 of five a third as often, in 67
+of three one time in twelve less, in 100 of three or four one in thirty. Where rows of a group are copies of
+each other nothing changes: one broken row of 141 in groups of three counts as one of 60, and the interval
+reaches 7.6 points down.
+
+What remains: where hardly a row differs but some do, and groups that break whole are unseen a little more
+often than 2.5 % of the time (67 groups of ten and five points, 30 groups of ten and ten points), 3-3.5 % of
+such candidates pass; the gate warns where so few groups could hide so much.
 
 Consequence to know: an interval reaches at least about 4/n below a mean of n identical values, so a margin
 of 2 points cannot be proven with fewer than about 190 rows in which nothing changes (5 points: 77).
@@ -43,13 +44,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from promptmigrate.decide.design_effect import DesignEffect, design_effect
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
 
-_PSEUDO_ROWS = 2.0
 _ROUNDING = 1e-12
 _EDGE = 1e-10
 """How close to its ends the search for a limit goes, relative to the width of the bounds."""
@@ -67,8 +69,7 @@ class BoundedMean:
     effective_rows: float
     """Kish: (sum w)^2 / sum w^2; the number of rows when all weights are equal."""
     effective_clusters: float
-    design_effect: float
-    """Variance of the mean relative to independent rows; includes the small-sample factor n / (n - 1)."""
+    inflation: DesignEffect
     values: tuple[float, ...]
     """Distinct values, ascending."""
     shares: tuple[float, ...]
@@ -78,6 +79,11 @@ class BoundedMean:
     def df(self) -> float:
         """Degrees of freedom of Student's t; 0 or less where no interval exists."""
         return self.effective_clusters - 1.0
+
+    @property
+    def design_effect(self) -> float:
+        """Variance of the mean, as seen, relative to independent rows."""
+        return self.inflation.seen
 
     @cached_property
     def variance(self) -> float:
@@ -95,10 +101,24 @@ class BoundedMean:
             return _constrained_variance(values, shares, mean, self.lower)
         return _constrained_variance(-values[::-1], shares[::-1], -mean, -self.upper)
 
+    def inflated_variance(self, mean: float | None = None, *, growth: float = 1.0) -> float:
+        """Variance of one row times the design effect, as observed or if the true mean were ``mean``.
+
+        ``growth``: as it would be with that many times as many rows.
+        """
+        if mean is None:
+            return self.variance * self.design_effect
+        return self.inflation.null_variance(
+            seen=self.variance,
+            null=self.null_variance(mean),
+            gap=mean - self.mean,
+            rows=self.effective_rows,
+            growth=growth,
+        )
+
     def standard_error(self, mean: float | None = None) -> float:
         """Standard error of the mean, as observed or if the true mean were ``mean``."""
-        variance = self.variance if mean is None else self.null_variance(mean)
-        return math.sqrt(variance * self.design_effect / self.effective_rows)
+        return math.sqrt(self.inflated_variance(mean) / self.effective_rows)
 
     def p_greater(self, mean: float) -> float:
         """One-sided p-value against "the true mean is ``mean`` or less"."""
@@ -187,31 +207,10 @@ def bounded_mean(
         clusters=int(cluster_weights.size),
         effective_rows=effective_rows,
         effective_clusters=effective_clusters,
-        design_effect=_design_effect(x - mean, w, labels, unit=max(abs(lower), abs(upper)) ** 2),
+        inflation=design_effect(x - mean, w, labels, unit=max(abs(lower), abs(upper))),
         values=tuple(distinct.tolist()),
         shares=tuple(shares.tolist()),
     )
-
-
-def _design_effect(residuals: Floats, weights: Floats, labels: NDArray[np.intp], *, unit: float) -> float:
-    """``unit``: squared size of one whole change, a score going from 0 to 1."""
-    import numpy as np
-
-    cluster_weights = np.bincount(labels, weights=weights)
-    clusters = cluster_weights.size
-    if clusters < 2:
-        return 1.0
-    total = float(weights.sum())
-    effective_rows = total**2 / float((weights**2).sum())
-    effective_clusters = total**2 / float((cluster_weights**2).sum())
-    sums = np.bincount(labels, weights=weights * residuals)
-    left_out = sums / (1.0 - cluster_weights / total)
-    clustered = (clusters - 1) / clusters * float((left_out**2).sum()) / total**2 * effective_rows
-    independent = float((weights * residuals**2).sum()) / total
-    small_sample = effective_rows / (effective_rows - 1.0)
-    pseudo = _PSEUDO_ROWS * unit / effective_rows
-    size = effective_rows / effective_clusters
-    return max(small_sample, (clustered + pseudo * size * small_sample) / (independent + pseudo))
 
 
 def _constrained_variance(values: Floats, shares: Floats, mean: float, bound: float) -> float:

@@ -27,19 +27,25 @@ def rows_needed(
     be excluded and s1 the spread as observed (Lachin 1981, Controlled Clinical Trials 2:93-113; for matched
     pairs Lu & Bean 1995, Statistics in Medicine 14:1831-1839).
     """
+    from scipy.optimize import brentq
     from scipy.special import ndtri, stdtrit
 
     truth = measured.mean if truth is None else truth
     gap = truth - threshold
     if gap <= 1e-9 or measured.df <= 0:
         return None
-    null = measured.null_variance(threshold) if measured.mean > threshold else measured.variance
-    excluded = math.sqrt(max(null, measured.variance) * measured.design_effect)
-    observed = math.sqrt(measured.variance * measured.design_effect)
-    needed = float(measured.rows)
-    for _ in range(8):  # the t quantile depends on the answer; it settles at once
-        df = max(1.0, measured.effective_clusters * needed / measured.rows - 1.0)
-        t = float(stdtrit(df, 0.5 + confidence / 2))
+    observed = math.sqrt(measured.inflated_variance())
+
+    def enough(rows: float) -> float:
+        """Rows needed with the t quantile and the doubt about clusters that ``rows`` would leave."""
+        growth = rows / measured.rows
+        t = float(stdtrit(max(1.0, measured.effective_clusters * growth - 1.0), 0.5 + confidence / 2))
+        excluded = observed
+        if measured.mean > threshold:
+            excluded = max(observed, math.sqrt(measured.inflated_variance(threshold, growth=growth)))
         effective = ((t * excluded + float(ndtri(power)) * observed) / gap) ** 2
-        needed = max(2.0, effective * measured.rows / measured.effective_rows)
-    return max(0, math.ceil(needed) - measured.rows)
+        return max(2.0, effective * measured.rows / measured.effective_rows)
+
+    # It falls with the rows, so that there is exactly one number that is enough for itself.
+    needed = float(brentq(lambda rows: enough(rows) - rows, 1.0, enough(1.0) + 1.0, xtol=1e-6))
+    return max(0, math.ceil(needed - 1e-6) - measured.rows)

@@ -28,11 +28,18 @@ class TestMcNemar:
 
 class TestRowsNeeded:
     @pytest.mark.parametrize(
-        "mean,changed,size", [(0.0, 0.08, 1.0), (0.0, 0.2, 1.0), (-0.01, 0.1, 1.0), (0.0, 0.1, 3.0)]
+        "mean,changed,size,together",
+        [
+            (0.0, 0.08, 1.0, 0.0),
+            (0.0, 0.2, 1.0, 0.0),
+            (-0.01, 0.1, 1.0, 0.0),
+            (0.0, 0.1, 3.0, 0.3),
+            (0.0, 0.1, 3.0, 0.0),
+        ],
     )
-    def test_gives_the_promised_chance(self, mean, changed, size):
+    def test_gives_the_promised_chance(self, mean, changed, size, together):
         rng = np.random.default_rng(7)
-        world = {"mean": mean, "changed": changed, "size": size, "together": 0.3 if size > 1 else 0.0}
+        world = {"mean": mean, "changed": changed, "size": size, "together": together}
         # A pilot of 30 rows that knows the truth: the shares and design effect of 3000.
         known = measure(*draw(rng, 3000, **world))
         pilot = replace(
