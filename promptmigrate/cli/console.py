@@ -80,7 +80,7 @@ class ConsoleListener(Listener):
         self._end_bar()
         if self._quiet:
             self._out.print(f"  {forecast.line()}", markup=False, soft_wrap=True)
-        return typer.confirm("  Go on?", default=True, err=True)
+        return typer.confirm("  Go on?", default=False, err=True)
 
     def _start_bar(self, progress: Progress) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -13,6 +13,7 @@ from promptmigrate.decide.reasons import Finding, advise, advise_on_judges, expl
 from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.score_rails import check_scores
+from promptmigrate.decide.tilt import measure_tilt
 from promptmigrate.decide.verdict import (
     Decision,
     Guardrail,
@@ -80,15 +81,21 @@ def assess(rows: Sequence[PairedRow], rules: Rules, *, seed: int, confidence: fl
             superiority=rules.superiority,
             rows_needed=more,
         )
+        tilt = measure_tilt(rows, rules, confidence=confidence)
+        hidden = [] if tilt is None or tilt.passes else [tilt.sentence]
+        if tilt is not None:
+            p_value = max(p_value, tilt.estimated.p_greater(rules.threshold))
         if not blocked:
             decision = _combine(quality, [*checked, *scores], slices, rules, trusted=trusted)
+            if hidden and decision == "PROMOTE":
+                decision = "INCONCLUSIVE"
         limits: list[Guardrail | ScoreGuardrail] = [*checked, *scores]
         failed = [limit.detail for limit in limits if limit.status == "fail"]
         unsettled = [limit.detail for limit in limits if limit.status in ("unclear", "unmeasurable")]
         reasons += _in_order(
             finding,
             failed=[*failed, *slices_broken],
-            unsettled=[*slices_suspect, *unsettled, *([] if trusted else [advise_on_judges(rules)])],
+            unsettled=[*hidden, *slices_suspect, *unsettled, *([] if trusted else [advise_on_judges(rules)])],
             passed=[limit.detail for limit in limits if limit.status == "pass"],
             blocked=bool(blocked),
         )

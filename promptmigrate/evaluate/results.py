@@ -136,12 +136,14 @@ def outcome_quality(outcome: Outcome, weights: Mapping[str, float]) -> float | N
     total = 0.0
     value = 0.0
     for score in outcome.scores:
+        weight = weights[score.name]
+        if not weight:
+            continue  # a guardrail: looked at by itself
         if score.value is None:
             return None
-        weight = weights[score.name]
         total += weight
         value += weight * score.value
-    return value / total
+    return value / total if total else None
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

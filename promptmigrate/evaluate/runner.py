@@ -41,6 +41,7 @@ class Measure:
 
     scorer: Scorer
     weight: float = 1.0
+    """0: it is no part of the quality."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the judge's calls, if the scorer is a judge."""
 

@@ -31,7 +31,9 @@ class Built:
 
 
 def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -> Built:
-    """Redact the calls, hide who made them, and merge those with the same inputs.
+    """Redact the calls, hide who made them, and merge those with the same inputs but for white space.
+
+    Copies that differ in white space would otherwise stand on both sides of the split, as independent rows.
 
     Everything that was recorded is redacted before it is hashed, kept or shown. A group is replaced by a
     salted hash of itself, so no user name survives and two datasets cannot be joined by it.
@@ -51,15 +53,22 @@ def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -
     # Calls without a time keep their place: sorting is stable.
     for call in sorted(calls, key=lambda item: str(item.metadata.get(TIMESTAMP, ""))):
         clean = _redacted(call, name, kinds, found)
-        merged.setdefault(Example.content_id(clean.inputs), []).append(clean)
+        merged.setdefault(_spaced(clean.inputs), []).append(clean)
     # By id: the same order whatever order the calls came in.
-    examples = tuple(_merge(key, merged[key]) for key in sorted(merged))
+    examples = tuple(sorted((_merge(group) for group in merged.values()), key=lambda example: example.id))
     return Built(
         examples=examples,
         duplicates=len(calls) - len(examples),
         conflicts=sum(len({call.reference for call in group} - {None}) > 1 for group in merged.values()),
         shared=sum(len({call.group for call in group} - {""}) > 1 for group in merged.values()),
         redactions=dict(sorted(found.items())),
+    )
+
+
+def _spaced(inputs: Mapping[str, Any]) -> str:
+    """What calls with the same inputs have in common, however they are spaced."""
+    return Example.content_id(
+        {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in inputs.items()}
     )
 
 
@@ -99,9 +108,11 @@ def _value(value: Any, kinds: Collection[str], found: Counter[str]) -> Any:
     return clean
 
 
-def _merge(key: str, calls: Sequence[Call]) -> Example:
+def _merge(calls: Sequence[Call]) -> Example:
     """One Example of the calls with the same inputs, given earliest first."""
     first = calls[0]
+    # Of several spacings one is kept, the same whatever order the calls came in.
+    key, inputs = min(((Example.content_id(call.inputs), call.inputs) for call in calls), key=lambda x: x[0])
     answered = [call for call in calls if call.reference is not None]
     counts = Counter(call.reference for call in answered)
     chosen = first
@@ -118,7 +129,7 @@ def _merge(key: str, calls: Sequence[Call]) -> Example:
         metadata["answers"] = len(counts)
     return Example(
         id=key,
-        inputs=first.inputs,
+        inputs=inputs,
         reference=chosen.reference,
         expectations=expectations,
         group=first.group,

@@ -28,7 +28,14 @@ class Contender:
 
 
 def compete(
-    config: Config, ready: Ready, evaluator: Evaluator, door: Door, plan: Plan, say: Listener, *, study: str
+    config: Config,
+    ready: Ready,
+    evaluator: Evaluator,
+    door: Door,
+    plan: Plan,
+    say: Listener,
+    *,
+    study: str | None,
 ) -> tuple[Contender, ...]:
     """Search for the best Variant of each target, within the budget that the gate leaves.
 

@@ -62,7 +62,8 @@ class _Bench:
     plan: Plan
     forecast: Forecast
     trust: Trust
-    study: str
+    study: str | None
+    """Where the trials of the search are kept."""
 
 
 def migrate(
@@ -250,7 +251,8 @@ def _open(
         plan=budget,
         forecast=forecast(config, dataset, ready.prompt, budget, door),
         trust=trust_in(config, scorers, folder),
-        study=study_url(storage) if storage else run.study,
+        # The search comes to the same trials without the record, so one worker keeps it.
+        study=None if not crew.leads else study_url(storage) if storage else run.study,
     )
 
 

@@ -161,7 +161,9 @@ def _positive(value: object) -> bool:
 
 
 def break_even(dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """When the run has earned back what it cost, at the traffic that the traces show; None: no prices.
+    """When the run has earned back what it cost, at the traffic that the traces show.
+
+    None where there are no prices, where nothing was spent, and where nothing was promoted.
 
     Returns ``{"sentence", "spent_usd", "saved_per_call_usd", "calls_per_day", "days"}``; ``calls_per_day``
     is None where the traces have no times, ``days`` where nothing is saved or the traffic is not known.
@@ -169,7 +171,7 @@ def break_even(dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any] |
     spent = summary["spend"]["usd"]
     before = summary["baseline"]["cost_per_call_usd"]
     after = summary["candidate"]["cost_per_call_usd"]
-    if spent is None or before is None or after is None:
+    if not spent or before is None or after is None or summary["verdict"] != "PROMOTE":
         return None
     saved = before - after
     traffic = calls_per_day(dataset)

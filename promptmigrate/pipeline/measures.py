@@ -42,10 +42,18 @@ def measures(config: Config, examples: Sequence[Example], *, folder: Path = Path
                 f"{{use: {item.use}, judge: openai/gpt-4.1-mini}}",
                 key=f"scorers.{index}.judge",
             )
-        found.append(Measure(scorer=scorer, weight=item.weight, params=item.params))
+        # What has a limit of its own is no part of the mean: there it would thin out every difference.
+        weight = 0.0 if scorer.name in config.gate.guardrails.scores else item.weight
+        found.append(Measure(scorer=scorer, weight=weight, params=item.params))
     names = [measure.scorer.name for measure in found]
     if len(set(names)) != len(names):
         raise ConfigError("scorers: two of them have the same name; give one another 'name'", key="scorers")
+    if not any(measure.weight for measure in found):
+        raise ConfigError(
+            "gate.guardrails.scores names every scorer, and none is left for the quality; the margin of the "
+            "quality is gate.margin",
+            key="gate.guardrails.scores",
+        )
     calibrations(config, found, folder=folder)
     return tuple(found)
 

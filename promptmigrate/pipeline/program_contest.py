@@ -30,7 +30,7 @@ def compete_program(
     plan: Plan,
     say: Listener,
     *,
-    study: str,
+    study: str | None,
 ) -> tuple[Contender, ...]:
     """Search for the best prompts of a program for each target, as :func:`compete` does for one prompt.
 

@@ -130,7 +130,7 @@ def summarise(work: Work) -> dict[str, Any]:
         "simulated": simulated(config),
         **verdict,
         "warnings": [*verdict["warnings"], *work.ready.warnings, *gate.warnings, *judged.warnings],
-        "primary": "quality" if len(config.scorers) > 1 else next(iter(baseline.scores)),
+        "primary": _primary(work.evaluator),
         "baseline": {
             **_side(gate.production, baseline),
             **verdict["baseline"],
@@ -179,6 +179,12 @@ def summarise(work: Work) -> dict[str, Any]:
     if len(work.contenders) > 1:
         found["targets"] = targets.table(gate, work.contenders)
     return found
+
+
+def _primary(evaluator: Evaluator) -> str:
+    """What quality is made of."""
+    names = [measure.scorer.name for measure in evaluator.measures if measure.weight]
+    return names[0] if len(names) == 1 else f"{', '.join(names)} (weighted mean)"
 
 
 def _before(known: Evaluation, original: Variant, confidence: float) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ def trust_in(config: Config, chosen: Sequence[Measure], folder: Path) -> Trust:
         and card.true_negative + card.false_positive
     }
     errors = None
-    if len(chosen) == 1 and (card := known.get(chosen[0].scorer.name)) is not None:
+    quality = [measure.scorer.name for measure in chosen if measure.weight]
+    if len(quality) == 1 and (card := known.get(quality[0])) is not None:
         errors = JudgeErrors.of(card)
     return Trust(uncalibrated=tuple(name for name in cards if name not in known), errors=errors)

@@ -45,6 +45,7 @@ def check_numbers(bundle: Contents) -> Iterator[Finding]:
             "weight": example.weight,
             "baseline": _quality(line.production, bundle.weights),
             "candidate": _quality(line.candidate, bundle.weights),
+            "baseline_first": _first(line.production, bundle.weights),
             "baseline_again": _quality([a for a in line.production if a.repeat == 1], bundle.weights),
             "slices": slices.get(pair.example, {}),
         }
@@ -155,6 +156,12 @@ def _answers(bundle: Contents) -> Iterator[tuple[TestRow, Example, str, int, Ans
             for number, answer in enumerate(answers):
                 assert example is not None
                 yield line, example, side, number, answer
+
+
+def _first(answers: Sequence[Answer], weights: Mapping[str, float]) -> float | None:
+    """What the first of several answers scored; told only where there are several."""
+    repeated = any(answer.repeat for answer in answers)
+    return _quality([answer for answer in answers if answer.repeat == 0], weights) if repeated else None
 
 
 def _quality(answers: Sequence[Answer], weights: Mapping[str, float]) -> float | None:

@@ -62,9 +62,9 @@ def check_scorers(entries: tuple[ScorerEntry, ...], config: Config) -> Iterator[
         return
     for entry, item in zip(entries, config.scorers, strict=True):
         stated = {"weight": entry.weight, "params": entry.params}
-        yield from compare(
-            name, stated, plain({"weight": item.weight, "params": item.params}), field=entry.name
-        )
+        # What has a limit of its own is no part of the quality.
+        weight = 0.0 if entry.name in config.gate.guardrails.scores else item.weight
+        yield from compare(name, stated, plain({"weight": weight, "params": item.params}), field=entry.name)
         scorer = _built(entry)
         if scorer is not None:
             yield from compare(name, entry.asks, asks(scorer), field=f"{entry.name}.asks")

@@ -130,7 +130,7 @@ class _Look:
             self.notes.append(
                 "the digest of the experiment was not recomputed: made by another version, or redacted"
             )
-        if served is not None and served.digest != bundle.candidate.digest:
+        if served is not None and not _serves(bundle.candidate, served):
             self.find(
                 "variants.json",
                 f"is not what is served: {shown(served.digest)}",
@@ -166,3 +166,11 @@ class _Look:
             checked=tuple(self.checked),
             notes=tuple(self.notes),
         )
+
+
+def _serves(candidate: Variant, served: Variant) -> bool:
+    """Whether a route serves the candidate, or of a program one of its prompts."""
+    if not candidate.components:
+        return served.digest == candidate.digest
+    same = (served.model, dict(served.params)) == (candidate.model, dict(candidate.params))
+    return same and served.prompt.digest in {prompt.digest for prompt in candidate.components.values()}

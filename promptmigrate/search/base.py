@@ -179,6 +179,10 @@ class Strategy(Protocol):
     A strategy never plans more logical calls than ``Problem.calls``, draws every choice from
     ``Problem.seed`` and what was measured (no clock, no thread order), returns the best so far when a
     callable raises BudgetExceeded, and returns only prompts with the variables of the original.
+
+    A class may say with an attribute ``deterministic`` (bool; without it, False is taken) whether the same
+    problem and outcomes always give the same result. A search that is resumed, or shared by several
+    workers, can take over completed calls only where it does.
     """
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
@@ -18,7 +19,14 @@ MARGIN = 0.03
 """Quality that a cheaper prompt may cost."""
 DOUBT = 0.2
 """Probability up to which it may cost more than that."""
+RELIEVED = 0.4
+"""The same where the better one is close to the gate's limit on cost and the cheaper one is not."""
+_NEAR = 0.9
 _CHEAPER = 0.97
+MENDED: Final = Estimate(mean=0.05, variance=0.01)
+"""By how much a rewrite that gained on its trial is better than its parent, before validation says more.
+Over 380 such rewrites in two unrelated sets of simulated tasks the mean was 0.03 to 0.09 and the standard
+deviation 0.10; about 30 validation rows say as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +68,22 @@ def advantage(
         mean=math.fsum(share * part.mean for share, part in zip(shares, parts, strict=True)),
         variance=math.fsum(share**2 * part.variance for share, part in zip(shares, parts, strict=True)),
     )
-    return pooled(found, tried)
+    return pooled(pooled(found, tried), MENDED)
+
+
+def standing(
+    table: Table,
+    challenger: Candidate,
+    incumbent: Candidate,
+    rows: Sequence[Example],
+    trials: Mapping[str, Trial],
+) -> Estimate:
+    """:func:`advantage` with what is known of either: a parent is judged by its child's trial."""
+    own, others = trials.get(challenger.key), trials.get(incumbent.key)
+    if others is not None and others.parent == challenger.key:
+        found = advantage(table, incumbent, challenger, rows, others)
+        return Estimate(mean=-found.mean, variance=found.variance)
+    return advantage(table, challenger, incumbent, rows, own)
 
 
 def improves(
@@ -68,16 +91,15 @@ def improves(
     challenger: Candidate,
     incumbent: Candidate,
     rows: Sequence[Example],
-    trial: Trial | None = None,
+    trials: Mapping[str, Trial] | None = None,
 ) -> bool:
     """Whether ``challenger`` is better than ``incumbent`` on the rows that both answered."""
     differences = table.differences(challenger, incumbent, rows)
     if not differences:
         return False
-    if len(differences) >= len(rows):
-        return mean(differences) > 0
-    found = advantage(table, challenger, incumbent, rows, trial)
-    return found.mean > 0 and found.below(0.0) < ACCEPT_P
+    found = standing(table, challenger, incumbent, rows, trials or {})
+    # Where no row is left to ask, the better mean is all that can be had.
+    return found.mean > 0 and (len(differences) >= len(rows) or found.below(0.0) < ACCEPT_P)
 
 
 def replaces(
@@ -99,8 +121,18 @@ def admissible(problem: Problem, table: Table, candidate: Candidate, rows: Seque
     return not (problem.max_latency_s is not None and latency is not None and latency > problem.max_latency_s)
 
 
+def _near(problem: Problem, table: Table, candidate: Candidate, rows: Sequence[Example]) -> bool:
+    """Whether the cost is so close to the gate's limit that other rows may take it over."""
+    cost = table.cost(candidate, rows)
+    return problem.max_cost_usd is not None and cost is not None and cost > _NEAR * problem.max_cost_usd
+
+
 def choose(
-    problem: Problem, table: Table, finalists: Sequence[Candidate], rows: Sequence[Example]
+    problem: Problem,
+    table: Table,
+    finalists: Sequence[Candidate],
+    rows: Sequence[Example],
+    trials: Mapping[str, Trial] | None = None,
 ) -> Candidate:
     """The finalist to ship: best on the shared ``rows`` (the first where several are level), or a cheaper.
 
@@ -111,18 +143,27 @@ def choose(
     shared = [e for e in rows if all(table.quality(c, e) is not None for c in allowed)]
     if len(shared) * 2 < len(rows) and len(shared) < 5:
         shared = list(rows)
-    means = {c.key: table.mean(c, shared) for c in allowed}
     prices = dict(zip([c.key for c in allowed], table.prices(allowed, shared), strict=True))
-    best = max(allowed, key=lambda c: -1.0 if (m := means[c.key]) is None else m)
+    means = {c.key: table.mean(c, shared) for c in allowed}
+    first = next((c for c in allowed if means[c.key] is not None), allowed[0])
+
+    def lead(candidate: Candidate) -> float:
+        if candidate is first:
+            return 0.0
+        if means[candidate.key] is None or not table.differences(candidate, first, shared):
+            return -1.0
+        return standing(table, candidate, first, shared, trials or {}).mean
+
+    best = max(allowed, key=lead)
     for candidate in sorted(allowed, key=lambda c: (c.key != problem.original.digest, prices[c.key], c.key)):
         if candidate.key == best.key:
             continue
         lost = table.differences(best, candidate, shared)
         if len(lost) < min(5, len(rows)):
             continue
-        if candidate.key == problem.original.digest:
-            if mean(lost) <= 0.0:
-                return candidate
-        elif prices[candidate.key] < prices[best.key] and estimate(lost).below(MARGIN) > 1 - DOUBT:
+        relief = _near(problem, table, best, rows) and not _near(problem, table, candidate, rows)
+        shown = estimate(lost).below(MARGIN) > 1 - (RELIEVED if relief else DOUBT)
+        kept = candidate.key == problem.original.digest
+        if mean(lost) <= 0.0 if kept else shown and prices[candidate.key] < prices[best.key]:
             return candidate
     return best

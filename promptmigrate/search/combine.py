@@ -35,6 +35,7 @@ def combinations(
         text
         and contract
         and contract.steps
+        and contract.steps != contract.rules
         and not incumbent.steps
         and report.form_share < 0.5
         and report.failed

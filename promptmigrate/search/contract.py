@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from promptmigrate import template
@@ -34,6 +34,10 @@ _ANSWER_TAIL = re.compile(
 )
 
 
+_LEAD = re.compile(r"(?P<lead>[^\W\d_][^\n:=]{0,30}[:=]\s*)(?P<value>\S[^\n]*?)\s*$")
+"""A short label before a value, for a last line that all answers begin alike."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """Where the answer sits in what production wrote."""
@@ -55,9 +59,10 @@ class Contract:
 
     kind: Kind
     rules: str
-    """Instructions: the answer and nothing else."""
+    """Instructions: the form that production's answers have; the answer alone only where theirs is alone."""
     steps: str | None
-    """Instructions: working first, then the answer in production's form; None where that makes no sense."""
+    """Instructions: working first, then the answer in production's form; None where that makes no sense. The
+    same as :attr:`rules` where production itself shows its working."""
     facts: tuple[str, ...]
     """The same for an editor: what is known of the task."""
     labels: tuple[str, ...] = ()
@@ -80,7 +85,11 @@ def mine(examples: Sequence[Example]) -> Contract | None:
         rules, facts = contract_json.describe([o for o in shown if o is not None], outputs)
         return Contract(kind="json", rules=rules, steps=None, facts=facts)
     texts, form = _answers(pairs)
-    return _multilabel(texts) or _labels(texts, form) or _numbers(texts, form) or _free(texts, form)
+    found_form = _multilabel(texts) or _labels(texts, form) or _numbers(texts, form) or _free(texts, form)
+    if form.works and found_form.steps:
+        # Production works its answers out: a contract for the bare answer would forbid what makes them right.
+        return replace(found_form, rules=found_form.steps)
+    return found_form
 
 
 def _pair(example: Example) -> tuple[Any, str | None] | None:
@@ -99,19 +108,21 @@ def _answers(pairs: Sequence[tuple[Any, str | None]]) -> tuple[list[str], Form]:
     texts = [template.as_text(e).strip() for e, _ in pairs]
     outputs = [o.strip() if isinstance(o, str) else None for _, o in pairs]
     if all(o is None or o == t for t, o in zip(texts, outputs, strict=True)):
-        tails = [_tail(t) for t in texts]
-        leads = Counter(lead.lower() for lead, _, _ in (t for t in tails if t))
-        worked = [t for t in tails if t and t[2]]
-        if leads and leads.most_common(1)[0][1] >= 0.7 * len(texts) and len(worked) >= 0.6 * len(texts):
-            lead = next(t[0] for t in tails if t and t[0].lower() == leads.most_common(1)[0][0])
-            return [t[1] for t in tails if t], Form(lead=lead, works=True)
+        for pattern in (_ANSWER_TAIL, _LEAD):
+            tails = [_tail(t, pattern) for t in texts]
+            leads = Counter(lead.lower() for lead, _, _ in (t for t in tails if t))
+            worked = [t for t in tails if t and t[2]]
+            if leads and leads.most_common(1)[0][1] >= 0.7 * len(texts) and len(worked) >= 0.6 * len(texts):
+                lead = next(t[0] for t in tails if t and t[0].lower() == leads.most_common(1)[0][0])
+                return [t[1] for t in tails if t], Form(lead=lead, works=True)
         return texts, Form()
     return texts, _form(texts, outputs)
 
 
-def _tail(text: str) -> tuple[str, str, bool] | None:
+def _tail(text: str, pattern: re.Pattern[str]) -> tuple[str, str, bool] | None:
     last = text.rstrip().splitlines()[-1]
-    match = _ANSWER_TAIL.search(last)
+    # A label of its own stands at the start of the line; "the answer is" may end a sentence.
+    match = pattern.search(last) if pattern is _ANSWER_TAIL else pattern.match(last)
     if match is None:
         return None
     works = bool(text.rstrip()[: -len(last)].strip()) or len(last[: match.start()].split()) > 3
@@ -255,8 +266,9 @@ def _numbers(texts: Sequence[str], form: Form) -> Contract | None:
             "Nothing else."
         )
     steps = (
-        "Work through the problem step by step: write down what is given and every calculation, one step "
-        "per line, and check the result. Then give the final answer alone on the last line"
+        "Output format:\nWork through the problem step by step: write down what is given and "
+        "every calculation, one step per line, and check the result. Then give the final answer alone on "
+        "the last line"
         + (f", in the form: {line}" if line else ", as the number only")
         + f". The final answer is {shape}; no markdown, no LaTeX."
     )
@@ -272,7 +284,8 @@ def _free(texts: Sequence[str], form: Form) -> Contract:
     if form.works or form.lead:
         facts = (*facts, contract_text.form_fact(form.lead, form.works))
         steps = (
-            "Think step by step and write down each step. Then give the final answer alone on the last line"
+            "Output format:\nThink step by step and write down each step. Then give the final answer alone "
+            "on the last line"
             f"{_as_line(form)}."
         )
     return Contract(kind="text", rules=rules, steps=steps, facts=facts, form=form)

@@ -37,7 +37,12 @@ def describe(texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     low, middle, high = (lengths[int(q * (len(lengths) - 1))] for q in (0.1, 0.5, 0.95))
     rules: list[str] = []
     facts: list[str] = []
-    if middle > _LONG_WORDS:
+    lines = sorted(len([line for line in t.splitlines() if line.strip()]) for t in texts)
+    if lines[len(lines) // 2] > 1 and middle <= _LONG_WORDS:
+        span = f"{lines[0]} to {lines[-1]}" if lines[0] < lines[-1] else str(lines[0])
+        rules.append(f"Write {span} lines, about {max(1, middle)} words together.")
+        facts.append(f"Answers are {span} lines of about {middle} words together ({low} to {high})")
+    elif middle > _LONG_WORDS:
         rules.append(
             f"Write about {_round(middle)} words: not fewer than {_round(low)}, not more than {_round(high)}."
         )

@@ -98,6 +98,22 @@ def analyse(table: Table, candidate: Candidate, rows: Sequence[Example], contrac
     return Report(clusters=tuple(clusters), passed=tuple(passed), notes=_notes(passed, clusters))
 
 
+def joined_reports(report: Report, other: Report) -> Report:
+    """``report`` with the failures that ``other`` has on rows that ``report`` does not know."""
+    known = report.failing_ids | {row.example.id for row in report.passed}
+    groups = {cluster.title: list(cluster.rows) for cluster in report.clusters}
+    for cluster in other.clusters:
+        new = [row for row in cluster.rows if row.example.id not in known]
+        if new:
+            groups.setdefault(cluster.title, []).extend(new)
+    clusters = [
+        Cluster(title=title, rows=tuple(rows), form=all(row.form for row in rows))
+        for title, rows in groups.items()
+    ]
+    clusters.sort(key=lambda c: (-len(c.rows), c.title))
+    return Report(clusters=tuple(clusters), passed=report.passed, notes=report.notes)
+
+
 def render(report: Report, *, focus: int | None, draws: Sequence[object], limit: int = 12_000) -> str:
     """The failures as plain text, at most about ``limit`` characters.
 
@@ -189,6 +205,9 @@ def _problem(example: Example, cell: Cell, contract: Contract | None) -> tuple[s
     if cell.cut:
         return "the answer is cut off at the token limit", True
     expected = example.expected
+    if contract is None and isinstance(expected, dict) and "expected_response" not in example.expectations:
+        # Several things are expected of the whole; what one prompt should have answered is not known.
+        return "the answer in the end is not the expected one", False
     wanted = contract_json.as_object(expected) or (
         contract_json.as_object(example.reference) if contract and contract.kind == "json" else None
     )

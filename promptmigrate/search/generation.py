@@ -9,7 +9,7 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.archive import pareto_parents
 from promptmigrate.search.base import CandidateRecord
 from promptmigrate.search.combine import combinations, union
-from promptmigrate.search.failures import Report
+from promptmigrate.search.failures import Report, joined_reports
 from promptmigrate.search.racing import Standing
 from promptmigrate.search.reflection import Job, Proposal, Writer, jobs_for
 from promptmigrate.search.state import State
@@ -80,7 +80,7 @@ class Generations:
         gains = [gain for parent, report in parents for gain in self._try(parent, report, children, index)]
         gains.sort(key=lambda gain: -gain[0])
         kept = [child for _, child in gains[: state.plan.kept]]
-        made = state.admitted(
+        made = self._bare() + state.admitted(
             combinations(
                 state.problem, state.seeds, state.incumbent, state.report(state.incumbent), self.siblings
             ),
@@ -92,6 +92,15 @@ class Generations:
         self._remember(standings, children)
         state.story.record("proposals", state.incumbent, standings, [*dropped, *refused])
         return improved
+
+    def _bare(self) -> list[Candidate]:
+        """The incumbent without its demos, once its rules have changed: they may only stand in the way."""
+        state, incumbent = self._state, self._state.incumbent
+        if not (state.improved and incumbent.demos and "demos" in state.problem.may_change):
+            return []
+        if state.plan.rows < TWO_PARENTS_FROM:
+            return []
+        return state.admitted([incumbent.but(demos=(), origin=f"{incumbent.origin} - demos")])
 
     def _price(self, proposals: int) -> int:
         """Rows that a generation takes at least; a reflection call is counted as a row."""
@@ -126,6 +135,9 @@ class Generations:
             state.table.measure([parent], chunk)
             taken += len(chunk)
             report = state.report(parent)
+        if parent.demos and report.failed < state.plan.failures:
+            # What the same rules fail without demos is paid for, and asks for the same rules.
+            report = joined_reports(report, state.report(parent.but(demos=())))
         return report
 
     def _expected(self, candidate: Candidate, example: Example) -> float:
@@ -150,7 +162,8 @@ class Generations:
         state = self._state
         draws = (state.problem.seed, "trial", index)
         failing = sorted(
-            (r.example for c in report.clusters for r in c.rows), key=lambda e: draw(*draws, e.id)
+            (r.example for c in report.clusters for r in c.rows if state.table.cell(parent, r.example)),
+            key=lambda e: draw(*draws, e.id),
         )
         passing = sorted((r.example for r in report.passed), key=lambda e: draw(*draws, e.id))
         rows = choice.Trial(
@@ -159,9 +172,16 @@ class Generations:
             passing=tuple(passing[: state.plan.passing]),
             fail_share=state.fail_share(parent),
         )
-        gains = self._gains(parent, [c for c in children if c.parent == parent.key], rows)
-        joined = union(parent, [c for _, c in gains])
-        return gains + self._gains(parent, state.admitted([joined] if joined else []), rows)
+        mine = [c for c in children if c.parent == parent.key]
+        if mine and not rows.failing:
+            # All failures are rows that the parent quotes: validation alone can tell.
+            whole = union(parent, mine)
+            return [(0.0, c) for c in (state.admitted([whole]) if whole else mine)]
+        gains = self._gains(parent, mine, rows)
+        # What does no harm on a few rows may well help on others: it takes part in the union.
+        joined = union(parent, [c for gain, c in gains if gain >= 0])
+        gains = self._gains(parent, state.admitted([joined] if joined else []), rows) + gains
+        return [(gain, c) for gain, c in gains if gain > 0]
 
     def _gains(
         self, parent: Candidate, children: Sequence[Candidate], trial: choice.Trial
@@ -173,7 +193,7 @@ class Generations:
         state.trials.update({c.key: trial for c in children})
         gains = [(sum(state.table.differences(c, parent, rows)), c) for c in children]
         state.mended |= any(gain > 0 for gain, _ in gains)
-        return [(gain, c) for gain, c in gains if gain > 0]
+        return gains
 
     def _sift(self, proposals: Sequence[Proposal]) -> tuple[list[Candidate], list[CandidateRecord]]:
         """Apply the guard: the candidates that passed, and records of what was refused."""

@@ -1,17 +1,14 @@
 """What is publicly known of a model family's habits: hints for the editor that rewrites a prompt for it.
 
-From the vendors' own guides, in our words; what a hint is worth, the race decides.
+In our words, from the guides below; what a hint is worth, the race decides. Families without an address hold
+only what is widely reported of them.
 
 - Claude: platform.claude.com/docs/en/build-with-claude/prompt-engineering/claude-prompting-best-practices
-- GPT and the o-series: platform.openai.com/docs/guides/prompt-engineering, cookbook.openai.com/examples/gpt4-1_prompting_guide
-- Gemini: ai.google.dev/gemini-api/docs/prompting-strategies
-- Gemma: ai.google.dev/gemma/docs/core/prompt-structure
+- Gemma: ai.google.dev/gemma/docs/formatting
 - Llama: www.llama.com/docs/how-to-guides/prompting
 - Mistral: docs.mistral.ai/guides/prompting_capabilities
-- Qwen: qwen.readthedocs.io/en/latest and the model cards of Qwen2.5 and Qwen3
-- DeepSeek: github.com/deepseek-ai/DeepSeek-R1, usage recommendations
-- Phi: the model card of huggingface.co/microsoft/phi-4
-"""  # noqa: E501
+- DeepSeek: docs.together.ai/docs/prompting-deepseek-r1
+"""
 
 from __future__ import annotations
 
@@ -37,41 +34,33 @@ _FAMILIES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         r"gpt|\bo[134](?![a-z0-9])|chatgpt",
         (
             "It takes instructions literally: one clear sentence about the wanted behaviour is enough.",
-            "Contradictory or outdated rules cost it more than missing ones; where two conflict it tends to "
-            "follow the later one.",
-            "Headed sections (role, rules, form of the answer) help it; long explanations do not.",
+            "What is only implied may be left out; rules that conflict make its answers unsteady.",
         ),
     ),
     (
         "gemini",
         r"gemini",
-        (
-            "It prefers a short, direct task, with constraints and the form of the answer stated outright.",
-            "A consistent layout and labels before each part help it; examples show it the form best.",
-        ),
+        ("It prefers a short, direct task, with constraints and the form of the answer stated outright.",),
     ),
     (
         "gemma",
         r"gemma",
-        (
-            "It was trained without a system role: everything it must know should stand close to the input.",
-            "Short instructions in plain sentences work best.",
-        ),
+        ("It was trained without a system role: instructions belong in the user turn, above the input.",),
     ),
     (
         "llama",
         r"llama",
         (
-            "It likes explicit, detailed instructions with their restrictions stated, as a list of rules.",
-            "It tends to add introductions and explanations: say plainly that only the answer is wanted.",
+            "Clear and concise instructions without jargon work best, with enough context for the task.",
+            "Specific examples help it to see what kind of answer is expected.",
         ),
     ),
     (
         "mistral",
         r"mi[sx]tral|ministral|codestral|magistral",
         (
-            "It wants the role, the task, then rules in a clear hierarchy with delimiters between parts.",
-            "Vague or quantitative wording (such as too long) misleads it: give objective rules.",
+            "It should be told its purpose first: the role and the task, in one sentence.",
+            "General instructions may stand before the input in the user turn just as in a system message.",
         ),
     ),
     (
@@ -79,24 +68,13 @@ _FAMILIES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         r"deepseek",
         (
             "Its reasoning models are best given all instructions in the user turn, without a system prompt.",
-            "For mathematics ask for step-by-step reasoning and a fixed place for the final answer.",
-        ),
-    ),
-    (
-        "qwen",
-        r"qwen|qwq",
-        (
-            "Standardise its output by stating the exact form of the answer in the prompt.",
-            "For mathematics ask for step-by-step reasoning and a fixed place for the final answer.",
+            "State requirements outright, in plain language and marked sections; long prompts do it harm.",
         ),
     ),
     (
         "phi",
         r"\bphi(?![a-z])",
-        (
-            "It is small and does best with a chat layout, one task, and simple direct instructions.",
-            "It knows few facts: give the domain knowledge that the task needs in the prompt.",
-        ),
+        ("It is small and made for the chat layout: simple, direct instructions suit it.",),
     ),
 )
 

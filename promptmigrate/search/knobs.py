@@ -21,7 +21,7 @@ from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
-from promptmigrate.search.minimise import joined, pieces
+from promptmigrate.search.minimise import pieces, without
 from promptmigrate.search.seeds import Seeds, own_demos
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import draw
@@ -153,7 +153,7 @@ class Knobs:
             parts = pieces(incumbent.instructions)
             held = [i for i, p in enumerate(parts) if p.text in rules and not p.fixed][1:]
             gone = {held[n] for n in off if n < len(held)}
-            changes["instructions"] = joined([p for i, p in enumerate(parts) if i not in gone])
+            changes["instructions"] = without(parts, gone)
             said.append(f"{len(gone)} sections off")
             if not changes["instructions"]:
                 return None

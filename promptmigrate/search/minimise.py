@@ -10,7 +10,7 @@ be shown stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,6 +81,26 @@ def joined(kept: Sequence[Piece]) -> str:
     return "".join(p.lead + p.text for p in kept).strip()
 
 
+_HEADING = re.compile(r"^(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?|[^\n.!?]{1,60}:)$")
+
+
+def without(parts: Sequence[Piece], dropped: Collection[int]) -> str:
+    """The text of ``parts`` without those ``dropped``, and without headings that then have nothing below."""
+    gone = set(dropped)
+    for index in reversed(range(len(parts))):
+        if parts[index].fixed or index in gone or not _HEADING.match(parts[index].text):
+            continue
+        below: list[int] = []
+        for later in range(index + 1, len(parts)):
+            # A blank line ends a section, unless it stands right under the heading.
+            if _HEADING.match(parts[later].text) or (below and parts[later].lead.count("\n") > 1):
+                break
+            below.append(later)
+        if below and gone.issuperset(below):
+            gone.add(index)
+    return joined([p for i, p in enumerate(parts) if i not in gone])
+
+
 def ddmin(count: int, passes: Callable[[tuple[int, ...]], bool], *, parts: int = 2) -> tuple[int, ...]:
     """Those of ``range(count)`` that are left when nothing more can be dropped.
 
@@ -133,7 +153,7 @@ def minimise(state: State, best: Candidate) -> Shortened:
     def made(kept: tuple[int, ...]) -> Candidate:
         chosen = set(kept)
         dropped = {i for n, i in enumerate(loose) if n not in chosen}
-        text = joined([p for i, p in enumerate(parts) if i not in dropped]) if dropped else best.instructions
+        text = without(parts, dropped) if dropped else best.instructions
         return best.but(
             instructions=text,
             demos=tuple(d for n, d in enumerate(best.demos, len(loose)) if n in chosen or not demos),

@@ -13,6 +13,8 @@ from promptmigrate.types import Example
 
 _ROOMY = 200
 """Rows from which long shots among the seeds are paid for."""
+_HINTS_FROM = 400
+"""Rows from which a rewrite without a look at failures is paid for."""
 _SEED_BLOCKS = 2
 """Blocks for the race of the seeds, besides one for each."""
 
@@ -74,13 +76,17 @@ class Opening:
         wrong = report.failed * (1 - report.form_share) > 0.2 * len(rows) and state.plan.rows >= _ROOMY
         seeds += self._measured(state.seeds.second(best, form=form, wrong=wrong), rows)
         best = self._ahead([*seeds, state.original], rows)
-        if state.plan.rows >= _ROOMY and best.key != state.original.key:
+        if state.plan.rows >= _HINTS_FROM and best.key != state.original.key:
             seeds += self._hinted(best, rows)
             best = self._ahead([*seeds, state.original], rows)
         if best.steps and not state.seeds.worked:
             # Worked demos come later, from the model's own answers; plain ones may do as well as working.
             best = self._ahead([c for c in [*seeds, state.original] if not c.steps], rows)
-        return seeds + self._measured(state.seeds.shots(best, state.plan.shots), rows)
+        seeds += self._measured(state.seeds.shots(best, state.plan.shots), rows)
+        if best.key != state.original.key:
+            # Demos may say all that the rules say, and rules that stand in their way do harm.
+            seeds += self._measured(state.seeds.shots(state.original, 1), rows)
+        return seeds
 
     def _hinted(self, parent: Candidate, rows: Sequence[Example]) -> list[Candidate]:
         """``parent`` rewritten for the model's family, measured on ``rows``; it has seen none of them."""
@@ -92,9 +98,19 @@ class Opening:
         return made
 
     def _ahead(self, candidates: Sequence[Candidate], rows: Sequence[Example]) -> Candidate:
-        """The best on ``rows``; the first of those that are level."""
+        """The most promising on ``rows``; the first of those that are level.
+
+        A few rows tell little of how many answers are right, but much of their form: a wrong answer in the
+        right form counts half, for a model that keeps the form can be taught the rest.
+        """
         state = self._state
-        return max(candidates, key=lambda c: (state.allowed(c), state.table.mean(c, rows) or 0.0))
+
+        def promise(candidate: Candidate) -> float:
+            report = state.report(candidate)
+            formed = report.failed * (1 - report.form_share)
+            return (state.table.mean(candidate, rows) or 0.0) + 0.5 * formed / max(1, len(rows))
+
+        return max(candidates, key=lambda c: (state.allowed(c), promise(c)))
 
     def _measured(self, seeds: Iterable[Candidate], rows: Sequence[Example]) -> list[Candidate]:
         """The seeds that the guard lets pass and that can be paid, measured on ``rows``."""

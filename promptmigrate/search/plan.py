@@ -44,7 +44,7 @@ class Plan:
         """
         rows = max(0, problem.calls) // problem.calls_per_row
         small = rows < 150
-        block = min(max(5, min(10, rows // 50)), len(problem.validation))
+        block = min(max(5, min(10, rows // 100)), len(problem.validation))
         return cls(
             rows=rows,
             block=block,
@@ -53,10 +53,10 @@ class Plan:
             proposals=2 if rows < 80 else 3,
             trial=4 if small else 6,
             passing=1 if small else 2,
-            kept=2,
+            kept=1,
             finalists=2 if rows < 80 else 3,
             patience=2 if rows < 400 else 3 if rows < 900 else 5,
-            failures=6 if rows < 400 else 12,
+            failures=6 if rows < 400 else 8,
             evidence=4 if rows < 400 else 8,
         )
 

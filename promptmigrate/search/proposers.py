@@ -17,7 +17,7 @@ import dspy
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from promptmigrate.errors import BudgetExceeded, EndpointError
+from promptmigrate.errors import BudgetExceeded, EndpointError, StorageError
 from promptmigrate.search.base import Problem
 from promptmigrate.search.reply import read
 from promptmigrate.search.text import fenced
@@ -110,7 +110,7 @@ def ask(lm: Any, inputs: Mapping[str, str], *, proposer: Any = None) -> tuple[st
     One call, whatever comes back.
 
     Raises:
-        BudgetExceeded, EndpointError: from the door (DSPy wraps them; they are unwrapped).
+        BudgetExceeded, EndpointError, StorageError: from the door (DSPy wraps them; they are unwrapped).
     """
     module = proposer or Proposer()
     try:
@@ -124,9 +124,9 @@ def ask(lm: Any, inputs: Mapping[str, str], *, proposer: Any = None) -> tuple[st
 
 
 def reraise_door_errors(error: BaseException) -> None:
-    """Raise the BudgetExceeded or EndpointError that ``error`` was caused by, if any."""
+    """Raise the error of the door that ``error`` was caused by, if any: none of them is a failed call."""
     for cause in _causes(error):
-        if isinstance(cause, (BudgetExceeded, EndpointError)):
+        if isinstance(cause, (BudgetExceeded, EndpointError, StorageError)):
             raise cause
 
 

@@ -12,7 +12,7 @@ from promptmigrate.search.base import Problem
 from promptmigrate.search.contract import Contract
 from promptmigrate.types import Example, Prompt
 
-DEMO_COUNTS = (4, 8, 2)
+DEMO_COUNTS = (8, 4, 2)
 """Sizes of demo sets, in the order in which they are tried."""
 
 
@@ -45,8 +45,8 @@ class Seeds:
         )
 
     def demos(self, count: int, *, prefer: Sequence[str] = (), draw_seed: int = 0) -> tuple[Demo, ...]:
-        """``count`` demos, at most a third of the train rows: the others have to show failures."""
-        count = min(count, max(1, len(self._problem.train) // 3))
+        """``count`` demos, at most half of the train rows: the others have to show failures."""
+        count = min(count, max(1, len(self._problem.train) // 2))
         return demo_choice.choose(
             self.usable, count, seed=self._problem.seed + draw_seed, prefer=prefer, weights=self._weights
         )
@@ -92,7 +92,7 @@ class Seeds:
     def stepped(self) -> list[Candidate]:
         """The original with the contract that asks for working first; none where that makes no sense."""
         original, contract = self.original(), self.contract
-        if contract is None or contract.steps is None:
+        if contract is None or contract.steps is None or contract.steps == contract.rules:
             return []
         text = _add(original.instructions, contract.steps)
         return [original.but(instructions=text, origin="contract, step by step", steps=True)]

@@ -16,6 +16,7 @@ from promptmigrate.search.guard import Guard
 from promptmigrate.search.plan import Plan
 from promptmigrate.search.racing import Standing, race, stratified
 from promptmigrate.search.seeds import Seeds
+from promptmigrate.search.stats import Estimate, pooled
 from promptmigrate.search.story import Story
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import one_line
@@ -25,7 +26,9 @@ PERFECT_ROWS = 100
 """Validation rows without a failure that end the search: more would hardly find one."""
 FRESH_FROM = 400
 """Rows of a search from which races begin on new rows, for which the incumbent has to be paid again."""
-SURE, VAIN = 0.1, 0.5
+LEVEL = Estimate(mean=0.0, variance=0.01)
+"""What is thought of a rival before it has answered a row, where finalists are picked."""
+SURE, VAIN = 0.2, 0.5
 """p-values of the best challenger below and above which a race is settled."""
 
 
@@ -50,6 +53,10 @@ class State:
         self.free = [e for e in self.train if e.id not in reserved]
         self.trials: dict[str, choice.Trial] = {}
         """The rows whose failures a proposal was written from, by candidate."""
+        self.compared = False
+        """Whether finalists have met; what they met on need not be paid again."""
+        self.kept_back = 0
+        """Rows that rounds leave for what comes after the last comparison."""
         self.improved = False
         """Whether any round has improved on the seeds."""
         self.mended = False
@@ -63,8 +70,25 @@ class State:
 
     @property
     def spare_rows(self) -> int:
-        """Rows left for rounds: the last comparison's are kept back."""
-        return self.table.rows_left - self.plan.final_rows(len(self.validation))
+        """Rows left for rounds: what the last comparison will need is kept back."""
+        needed = self.table.missing(self.finalists(), self.validation)
+        most = 2 * self.plan.block if self.compared else self.plan.final_rows(len(self.validation))
+        final = min(most, needed)
+        return self.table.rows_left - final - self.kept_back
+
+    def finalists(self) -> list[Candidate]:
+        """The incumbent and its best rivals by all that is known of them, which may be a trial alone."""
+        lead: dict[str, float] = {}
+        for c in self.archive.values():
+            trial = self.trials.get(c.key)
+            tried = trial is not None and trial.parent == self.incumbent.key
+            if c.key == self.incumbent.key or not (tried or self.table.scored(c, self.validation)):
+                continue
+            found = choice.standing(self.table, c, self.incumbent, self.validation, self.trials)
+            # Few rows make luck: what no trial speaks for is thought to be level until many rows say more.
+            lead[c.key] = (found if tried else pooled(found, LEVEL)).mean
+        rivals = sorted(lead, key=lambda key: (-lead[key], key))
+        return [self.incumbent, *(self.archive[key] for key in rivals[: self.plan.finalists - 1])]
 
     def admit(self, candidate: Candidate) -> bool:
         """Take ``candidate`` into the archive; always True."""
@@ -95,11 +119,7 @@ class State:
         )
         before = self.incumbent
         rivals = [s.candidate for s in standings if s.alive and s.candidate.key != before.key]
-        better = [
-            c
-            for c in rivals
-            if choice.improves(self.table, c, before, self.validation, self.trials.get(c.key))
-        ]
+        better = [c for c in rivals if choice.improves(self.table, c, before, self.validation, self.trials)]
         self.incumbent = max(better, key=self._promise, default=before)
         improved = self.incumbent is not before
         self.improved |= improved
@@ -137,9 +157,7 @@ class State:
     def _settled(self, alive: Sequence[Candidate]) -> bool:
         """Whether a challenger is better than the incumbent beyond doubt, or none is likely to be."""
         found = [
-            choice.advantage(self.table, c, self.incumbent, self.validation, self.trials.get(c.key)).below(
-                0.0
-            )
+            choice.standing(self.table, c, self.incumbent, self.validation, self.trials).below(0.0)
             for c in alive
             if c.key != self.incumbent.key
         ]
@@ -147,9 +165,7 @@ class State:
 
     def _promise(self, rival: Candidate) -> float:
         """How much better than the incumbent ``rival`` is at least, give or take a standard error."""
-        found = choice.advantage(
-            self.table, rival, self.incumbent, self.validation, self.trials.get(rival.key)
-        )
+        found = choice.standing(self.table, rival, self.incumbent, self.validation, self.trials)
         return found.mean - 0.5 * math.sqrt(found.variance)
 
     def confirm_perfect(self) -> None:
@@ -164,14 +180,24 @@ class State:
 
     @property
     def perfect(self) -> bool:
-        """Whether the incumbent answers every validation row well, or the first hundred of many."""
+        """Whether the incumbent answers every validation row well, or the first hundred of many.
+
+        Few rows prove little: of less than fifty, a known failure on a train row says more.
+        """
+        if len(self.validation) < PERFECT_ROWS // 2 and self.report(self.incumbent).failed:
+            return False
         asked = sum(self.table.cell(self.incumbent, e) is not None for e in self.validation)
         enough = asked >= min(len(self.validation), PERFECT_ROWS)
         return enough and self.table.mean(self.incumbent, self.validation) == 1.0
 
     @property
     def hopeless(self) -> bool:
-        """Whether the best seed is less than halfway to the goal and no rewrite has mended a failure."""
+        """Whether the best seed is less than halfway to the goal and no rewrite has mended a failure.
+
+        A small search has nothing to save by giving up.
+        """
+        if self.plan.rows < FRESH_FROM:
+            return False
         quality = self.table.mean(self.incumbent, self.validation)
         return not self.improved and not self.mended and quality is not None and quality < 0.5 * self.goal
 

@@ -58,7 +58,7 @@ def test_a_bundle_that_holds(bundle: Path):
     result = run(bundle)
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert "holds: REJECT" in " ".join(result.stderr.split())
+    assert "holds: INCONCLUSIVE" in " ".join(result.stderr.split())
     assert "--rerun" in result.stderr
     assert "run again from the recorded calls" in run(bundle, "--rerun").stderr
 
@@ -67,7 +67,7 @@ def test_one_line_for_each_finding(tampered: Path):
     result = run(tampered)
     assert result.exit_code == 1
     (line,) = result.stdout.splitlines()
-    assert line.startswith("verdict.json verdict: says") and '"REJECT"' in line
+    assert line.startswith("verdict.json verdict: says") and '"INCONCLUSIVE"' in line
     assert "\x1b" not in result.output
     assert "does not hold: 1 finding" in result.stderr
 

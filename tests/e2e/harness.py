@@ -82,7 +82,7 @@ def project(
     calls: int = 700,
     margin: float = 0.06,
 ) -> Project:
-    """A project whose production calls are in a file, three to a session."""
+    """A project whose production calls are in a file, each of a session of its own."""
     lines = []
     for index in range(rows):
         text, truth = task(index)
@@ -90,7 +90,7 @@ def project(
             "inputs": {"note": text},
             "reference": truth,
             "expectations": {"expected_response": truth},
-            "group": f"s{index // 3}",
+            "group": f"s{index}",
         }
         lines.append(json.dumps(row))
     (folder / "calls.jsonl").write_text("\n".join(lines) + "\n")

@@ -70,6 +70,7 @@ def test_models_without_a_price_are_named_and_left_out():
 
 def summary(before: float | None, after: float | None, spent: float | None = 1.83) -> dict[str, Any]:
     return {
+        "verdict": "PROMOTE",
         "spend": {"usd": spent},
         "baseline": {"cost_per_call_usd": before},
         "candidate": {"cost_per_call_usd": after},
@@ -93,6 +94,8 @@ def test_break_even_says_when_nothing_is_saved_or_the_traffic_is_not_known():
     assert unknown is not None
     assert unknown["sentence"].endswith("it is earned back after 1,830 calls.")
     assert break_even(dataset(30), summary(None, 0.001)) is None
+    assert break_even(dataset(30), summary(0.002, 0.001, 0.0)) is None
+    assert break_even(dataset(30), {**summary(0.002, 0.001), "verdict": "REJECT"}) is None
 
 
 def test_merged_calls_count_as_traffic():

@@ -160,11 +160,11 @@ def _pairs(
     measured: Evaluation,
     belongs: dict[str, dict[str, str]],
 ) -> tuple[PairedRow, ...]:
-    def again(row: Example) -> float | None:
+    def one(row: Example, repeat: int) -> float | None:
         if baseline.repeats < 2:
             return None
-        second = baseline.outcome(production, row, 1)
-        alone = replace(baseline, repeats=1, outcomes={(production.digest, row.id, 0): second})
+        answer = baseline.outcome(production, row, repeat)
+        alone = replace(baseline, repeats=1, outcomes={(production.digest, row.id, 0): answer})
         return alone.quality(production, row)
 
     return tuple(
@@ -174,7 +174,8 @@ def _pairs(
             weight=row.weight,
             baseline=baseline.quality(production, row),
             candidate=measured.quality(candidate, row),
-            baseline_again=again(row),
+            baseline_first=one(row, 0),
+            baseline_again=one(row, 1),
             baseline_cost_usd=baseline.cost(production, row),
             candidate_cost_usd=measured.cost(candidate, row),
             baseline_latency_s=baseline.latency(production, row),

@@ -1,5 +1,7 @@
 """Evidence of a challenger: validation rows and the trial on train rows, pooled."""
 
+from dataclasses import replace
+
 import pytest
 
 from promptmigrate.search import choice
@@ -62,7 +64,7 @@ def test_a_rule_that_breaks_what_passed_is_held_back_by_validation():
     rows = found.validation[:20]
     found.table.measure([parent, harmful], [*rows, *shown.rows])
     assert choice.advantage(found.table, harmful, parent, rows, shown).mean < 0
-    assert not choice.improves(found.table, harmful, parent, rows, shown)
+    assert not choice.improves(found.table, harmful, parent, rows, {harmful.key: shown})
 
 
 @pytest.mark.parametrize("calls", [FRESH_FROM - 1, FRESH_FROM])
@@ -89,3 +91,28 @@ def test_level_finalists_keep_their_order_and_a_shown_cheaper_one_wins():
     assert choice.choose(found.problem, found.table, [dear, parent], rows) is parent
     found.table.measure([child], rows)
     assert choice.choose(found.problem, found.table, [dear, parent, child], rows) is child
+
+
+def test_a_rewrite_that_gained_on_its_trial_is_a_finalist_before_validation_saw_it():
+    found, parent, child = state()
+    found.incumbent = parent
+    found.table.measure([parent], found.validation[:10])
+    assert found.finalists() == [parent]
+    shown = trial(found, parent)
+    found.table.measure([child], shown.rows)
+    found.trials[child.key] = shown
+    assert found.finalists() == [parent, child]
+    found.incumbent = child
+    assert choice.standing(found.table, parent, child, found.validation, found.trials).mean < 0
+
+
+def test_close_to_the_limit_on_cost_a_level_cheaper_one_is_taken():
+    found, parent, _ = state()
+    rows = found.validation[:20]
+    dear = parent.but(instructions=f"{LISTED}\nPlease note that this text is here to cost a little money.")
+    found.table.measure([parent, dear], rows)
+    limit = found.table.cost(dear, rows)
+    assert limit is not None
+    free = choice.choose(found.problem, found.table, [dear, parent], rows)
+    tight = replace(found.problem, max_cost_usd=limit * 1.01)
+    assert free is dear and choice.choose(tight, found.table, [dear, parent], rows) is parent

@@ -81,6 +81,20 @@ def test_numbers_keep_the_form_of_production():
     )
 
 
+def test_answers_that_are_worked_out_are_not_asked_for_bare():
+    contract = mine(rows([f"{i} x 3 = {3 * i}\nSUM: {3 * i}" for i in range(20)]))
+    assert contract is not None and contract.kind == "number"
+    assert contract.form.works and contract.form.lead == "SUM: "
+    assert "SUM: <number>" in contract.rules and "step by step" in contract.rules
+    assert "no explanation" not in contract.rules and contract.steps == contract.rules
+
+
+def test_short_answers_of_several_lines_keep_their_lines():
+    contract = mine(rows([f"part{i} and bolt{i}\nshelf{i} then box{i}" for i in range(12)]))
+    assert contract is not None and contract.kind == "text"
+    assert "Write 2 lines" in contract.rules and "no explanation" not in contract.rules
+
+
 def test_bare_numbers_with_currency_and_decimals():
     contract = mine(rows([f"${i * 1000 + 1000:,}.50" for i in range(12)]))
     assert contract is not None and contract.kind == "number"

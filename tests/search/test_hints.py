@@ -21,7 +21,7 @@ from . import world as worlds
         ("mistral/open-mixtral-8x7b", "mistral"),
         ("deepseek/deepseek-chat", "deepseek"),
         ("groq/deepseek-r1-distill-llama-70b", "deepseek"),
-        ("ollama/qwen2.5:7b", "qwen"),
+        ("ollama/qwen2.5:7b", None),
         ("azure_ai/Phi-4-mini-instruct", "phi"),
         ("ollama/dolphin-mixtral", "mistral"),
         ("sim/triage-small", None),
@@ -37,7 +37,7 @@ def test_the_family_is_read_from_the_name(model, wanted):
 def test_the_rewrite_for_the_family_is_one_call_and_races_like_all_others():
     world = worlds.tickets(clumsy=0.0)
     world.editor = lambda text, turn: "Sort the ticket. Only these: billing, bug, account, shipping."
-    result = strategy("reflective").search(world.problem(300))
+    result = strategy("reflective").search(world.problem(500))
     asked = [text for text in world.requests if GENERIC[0] in text]
     assert len(asked) == 1 and asked[0] == world.requests[0]
     seeds = result.generations[0].candidates

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptmigrate.search import strategy
-from promptmigrate.search.minimise import MARGIN, ddmin, joined, minimise, pieces
+from promptmigrate.search.minimise import MARGIN, ddmin, joined, minimise, pieces, without
 from promptmigrate.search.state import State
 from promptmigrate.types import Prompt
 
@@ -154,12 +154,27 @@ def test_a_search_says_what_it_dropped():
     text = "\n".join(["You sort tickets.", *USELESS])
     world = worlds.tickets(900, noise=0.0, words=2, clumsy=0.0)
     world.prompt = Prompt.of([{"role": "system", "content": text}, {"role": "user", "content": "{{ticket}}"}])
-    result = strategy("reflective").search(world.problem(2500))
+    rules = frozenset({"instructions"})  # demos alone would do here, and one sentence has to stay
+    result = strategy("reflective").search(world.problem(2500, may_change=rules))
     assert result.calls == world.calls <= 2500
     assert set(USELESS) <= set(result.removed)
     assert result.tokens is not None and result.tokens[1] < result.tokens[0]
     assert not any(useless in str(result.best.prompt) for useless in USELESS)
     assert result.generations[-1].phase == "minimise" and result.generations[-1].best == result.best
-    whole = strategy("reflective").search(world.problem(2500, minimise=False))
+    whole = strategy("reflective").search(world.problem(2500, may_change=rules, minimise=False))
     assert not whole.removed
     assert world.true_quality(result.best) >= world.true_quality(whole.best) - MARGIN
+
+
+def test_a_heading_goes_with_all_that_stood_below_it():
+    parts = pieces(
+        "Sort it.\n\nOutput format:\n- Only the label itself, please.\n- No full stop at its end.\n\nBe kind."
+    )
+    texts = [p.text for p in parts]
+    rules = [i for i, text in enumerate(texts) if text.startswith("- ")]
+    assert len(rules) == 2
+    assert without(parts, rules) == "Sort it.\n\nBe kind."
+    assert "Output format:" in without(parts, rules[:1])
+    assert without(parts, []) == "\n".join(
+        ["Sort it.", "", "Output format:", *(texts[i] for i in rules), "", "Be kind."]
+    )

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from promptmigrate.errors import StorageError
 from promptmigrate.search import SearchResult, strategy
 from promptmigrate.types import Prompt
 
@@ -85,7 +86,7 @@ def test_a_target_that_cannot_be_reached_is_said_to_be_so_early():
     result = search(world, 1000, goal=0.95)
     assert result.code == "unreachable" and "0.95" in result.stopped
     assert result.best.prompt == world.prompt
-    assert result.calls < 500
+    assert result.calls < 700
 
 
 def test_a_perfect_original_stays_and_costs_little():
@@ -200,3 +201,20 @@ def test_nothing_may_change():
     world = worlds.tickets()
     result = search(world, 100, may_change=frozenset())
     assert result.best.prompt == world.prompt
+
+
+def test_a_store_that_cannot_be_written_is_not_a_failed_call():
+    world = worlds.tickets()
+
+    def broken(_request):
+        raise StorageError("the call cache cannot be written")
+
+    with pytest.raises(StorageError):
+        search(world, 300, reflect=broken)
+
+
+def test_demos_are_tried_on_the_original_and_on_the_contract():
+    result = search(worlds.tickets(), 300)
+    origins = {c.origin for c in result.generations[0].candidates}
+    assert any(o.startswith("original + ") for o in origins)
+    assert any("contract" in o and o.endswith("demos") for o in origins)

@@ -1,11 +1,12 @@
 """The default strategy: seeds without reflection, then rewrites from clustered failures, raced in blocks.
 
-1. Seeds: the original, the contract mined from production's answers, step by step, placement, demos.
+1. Seeds: the original, the contract mined from production's answers, step by step, placement; with demos too.
 2. Generations: the incumbent (and, when that brings nothing, another parent by Pareto frequency) shows its
    failures on train rows to the reflection model. Proposals that pass the guard are tried on these failures;
    those that mend some, what all of them add, and a combination of rules and demos race with the incumbent.
 3. When generations bring nothing: settings of the bounded knobs, more combinations and removal tests.
-4. The finalists meet once more on further validation rows, and the original with them.
+4. The finalists meet once more on further validation rows, and the original with them. What calls that leaves
+   go into more generations.
 5. What buys nothing is dropped from the winner.
 """
 
@@ -30,8 +31,8 @@ from promptmigrate.types import Example
 
 _FAR = 0.15
 """A best that stays so far below the goal while rounds bring nothing counts as unreachable."""
-_DOUBT = 4
-"""Rows of quality 0 that a mean is thought to rest on besides its own, where finalists are picked."""
+_ENCORES = 8
+"""Times that rounds go on after a comparison of finalists."""
 _COMBINATIONS = 6
 _SETTINGS = 3
 """Settings of the knobs in one round."""
@@ -43,15 +44,14 @@ class Reflective:
     """See the module's text."""
 
     name = "reflective"
+    deterministic = True
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
         run = _Run(State(problem))
         try:
             Opening(run.state, run.generations).play()
-            run.rounds()
-            run.final()
-            run.shorten()
+            run.play()
         except BudgetExceeded as error:
             run.state.story.stop("budget", f"the budget was exceeded: {error}")
         finally:
@@ -62,30 +62,49 @@ class Reflective:
 class _Run:
     def __init__(self, state: State) -> None:
         self.state = state
+        state.kept_back = worth(state)
         self.generations = Generations(state)
         self.knobs = Knobs(state.problem, state.seeds)
         self._turned = ""
+        self._index = 0
         self.finalists: list[Candidate] = []
         self.chosen: Candidate | None = None
         self.shortened: Candidate | None = None
         self.removed: tuple[str, ...] = ()
 
+    def play(self) -> None:
+        """Rounds and a comparison of finalists, as long as it leaves calls for more; then the minimiser."""
+        state = self.state
+        for _ in range(_ENCORES):
+            stale = self.rounds()
+            self.final()
+            state.compared = True
+            if state.story.code or stale >= state.plan.patience or self.generations.payable() < 1:
+                break
+            best = self._best()
+            state.incumbent = best if best.key != state.original.key else state.incumbent
+        self._say_why(stale)
+        self.shorten()
+
     # -- rounds ----------------------------------------------------------------------------------------
 
-    def rounds(self) -> None:
-        """Proposals while they help; combinations when they do not; until nothing helps or pays."""
+    def rounds(self) -> int:
+        """Proposals while they help; combinations when they do not; until nothing helps or pays.
+
+        How many rounds of proposals in a row brought nothing at the end.
+        """
         state = self.state
-        stale = index = 0
+        stale = 0
         combined = ""
         while state.story.code is None:
             if state.perfect:
                 rows = len(state.table.scored(state.incumbent, state.validation))
                 state.story.stop("perfect", f"{rows} of {rows} validation rows are answered well")
-                return
-            index += 1
+                break
+            self._index += 1
             # A model that is far from the goal even with the best seed is given up sooner.
             patience = min(2, state.plan.patience) if state.hopeless else state.plan.patience
-            improved = self.generations.run(index, stale=stale) if stale < patience else None
+            improved = self.generations.run(self._index, stale=stale) if stale < patience else None
             if improved is not None:
                 stale = 0 if improved else stale + 1
                 if stale < patience:
@@ -99,7 +118,7 @@ class _Run:
             if not self._combine():
                 break
             stale = 0
-        self._say_why(stale)
+        return stale
 
     def _turn_knobs(self) -> bool:
         """Race settings of the bounded knobs around the incumbent, once; whether one improves it."""
@@ -138,6 +157,8 @@ class _Run:
         far = quality is not None and quality < state.goal - _FAR
         rounds = f"{stale} round{'' if stale == 1 else 's'} of rewriting brought no improvement"
         where = f"the best prompt is at {quality or 0:.2f} where production is at {state.goal:.2f}"
+        if state.story.code:
+            return
         if stale < state.plan.patience and self.generations.payable() < 1:
             state.story.stop(
                 "budget",
@@ -160,13 +181,9 @@ class _Run:
     def final(self) -> None:
         """The finalists, and the original, on more validation rows."""
         state, table, rows = self.state, self.state.table, self.state.validation
-        if state.story.code == "unmeasurable" or (state.story.code == "unreachable" and state.hopeless):
+        if state.story.code == "unmeasurable" or state.hopeless:
             return
-        measured = {c.key: table.scored(c, rows) for c in state.archive.values()}
-        rivals = [c for c in state.archive.values() if c.key != state.incumbent.key and measured[c.key]]
-        # Few rows make luck: a mean counts less the fewer rows it rests on.
-        rivals.sort(key=lambda c: (-sum(measured[c.key]) / (len(measured[c.key]) + _DOUBT), c.key))
-        finalists = [state.incumbent, *rivals[: state.plan.finalists - 1]]
+        finalists = state.finalists()
         if state.original.key not in {c.key for c in finalists}:
             short = rows[: 2 * state.plan.block]
             if table.affordable([state.original], short, spare=len(finalists) * state.plan.block):
@@ -193,7 +210,7 @@ class _Run:
         """Rows for the last comparison: what is left, but for what a proof of the minimiser takes."""
         state = self.state
         wanted = max(state.plan.final_rows(len(state.validation)), state.plan.rows // 4)
-        return min(wanted, max(state.plan.block, state.table.rows_left - worth(state)))
+        return min(wanted, max(state.plan.block, state.table.rows_left - state.kept_back))
 
     def shorten(self) -> None:
         """Drop from the chosen prompt what buys nothing."""
@@ -231,10 +248,10 @@ class _Run:
         if (
             state.original.key not in {c.key for c in finalists}
             and len(table.scored(state.original, rows)) >= enough
-            and not choice.improves(table, state.incumbent, state.original, rows)
+            and not choice.improves(table, state.incumbent, state.original, rows, state.trials)
         ):
             finalists.append(state.original)
-        return choice.choose(state.problem, table, finalists, rows)
+        return choice.choose(state.problem, table, finalists, rows, state.trials)
 
     def result(self) -> SearchResult:
         """The final choice and the story."""
