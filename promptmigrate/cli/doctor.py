@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptmigrate.cli.console import console, print_json
 from promptmigrate.cli.options import Json, Runs
 from promptmigrate.errors import PromptMigrateError
+
+if TYPE_CHECKING:
+    from promptmigrate.config import Config
 
 
 def doctor(
@@ -55,7 +58,7 @@ def doctor(
 
 
 def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None]) -> None:
-    from promptmigrate.config import Config, load_config
+    from promptmigrate.config import load_config
 
     loaded: list[Config] = []
 
@@ -76,6 +79,8 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
         return f"{uri or 'given in the file'}, variables {', '.join(found.variables)}"
 
     check("prompt", prompt)
+    if config.storage is not None:
+        check("storage", lambda: _storage(config))
     for model in config.models:
         check(f"model {model}", lambda model=model: _model(config, model))  # type: ignore[misc]
 
@@ -133,11 +138,19 @@ def _store(tracking_uri: str | None) -> str:
     return mlflow_store.public_uri(uri)
 
 
-def _model(config: object, model: str) -> str:
-    from promptmigrate.config import Config
+def _storage(config: Config) -> str:
+    from promptmigrate.lm import Board
+    from promptmigrate.pipeline.crew import storage_url
+
+    url = storage_url(config)
+    assert url is not None
+    Board(url).close()
+    return "the database that workers share answers"
+
+
+def _model(config: Config, model: str) -> str:
     from promptmigrate.lm import Door
 
-    assert isinstance(config, Config)
     with Door.open(endpoints=config.endpoints, prices=config.prices) as door:
         door.preflight([model])
         price = door.price(model)

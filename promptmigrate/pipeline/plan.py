@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from promptmigrate.config import BudgetConfig, Config
@@ -116,7 +117,7 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
     if rows < fewest or search < least:
         needed = math.ceil(max(fewest * a_row / _GATE_SHARE, gate + spare + least * targets))
         raise BudgetExceeded(
-            f"the budget ends before a verdict: about {limit} calls fit, and a gate on only "
+            f"the budget ends before a verdict: about {_fit(limit, bought)} calls fit, and a gate on only "
             f"{fewest} test rows with a small search needs {needed}; raise "
             + _raise_to(tightest, needed, enough, there, tokens, max(money.gate, money.search))
         )
@@ -137,6 +138,10 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
         gate_usd=gate * money.gate,
         warnings=tuple(warnings),
     )
+
+
+def _fit(limit: int, bought: Mapping[str, float]) -> int:
+    return int(min(limit, *bought.values())) if bought else limit
 
 
 def _raise_to(limit: str, needed: int, enough: int, rows: int, tokens: float, usd: float) -> str:

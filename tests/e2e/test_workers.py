@@ -145,3 +145,18 @@ def test_a_host_joins_by_the_database_and_finishes_for_a_dead_leader(
     for path in [*here.rglob("*"), *there.rglob("*")]:
         if path.is_file():
             assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_the_doctor_looks_at_the_database_and_never_shows_the_password(
+    server: Foreign, tmp_path: Path, postgres: Server
+):
+    work = small(tmp_path, server)
+    path = str(work.write(storage={"url_env": "SHARED"}))
+    url = postgres.database()
+    well = work.run("doctor", path, environment=work.environment(SHARED=url))
+    assert well.code == 0, well.err
+    assert "storage: the database that workers share answers" in well.err
+    ill = work.run("doctor", path, environment=work.environment(SHARED=url.replace(PASSWORD, PASSWORD[::-1])))
+    assert ill.code == 2
+    assert "storage" in ill.err
+    assert PASSWORD[::-1] not in ill.err
