@@ -78,20 +78,31 @@ def excess(
             f"the budget of {budget.minutes:g} minutes is used up ({used:.1f}); raise budget.minutes", True
         )
     if budget.tokens is not None:
-        used_tokens = sum(row.tokens + row.held_tokens for row in totals)
+        held_tokens = sum(row.held_tokens for row in totals)
+        used_tokens = sum(row.tokens for row in totals) + held_tokens
         if used_tokens + wanted.tokens > budget.tokens:
             return Excess(
                 f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of the budget of "
-                f"{budget.tokens} are used; raise budget.tokens",
+                f"{budget.tokens} are used{_held(held_tokens)}; raise budget.tokens",
                 used_tokens - under_way().tokens + wanted.tokens > budget.tokens,
             )
     if budget.usd is not None and wanted.nanousd is not None:
-        used_usd = sum(row.nanousd + row.held_nanousd for row in totals)
+        held_usd = sum(row.held_nanousd for row in totals)
+        used_usd = sum(row.nanousd for row in totals) + held_usd
         limit = round(budget.usd * NANO)
         if used_usd + wanted.nanousd > limit:
             return Excess(
                 f"the next call may cost {wanted.nanousd / NANO:.6f} USD and {used_usd / NANO:.6f} of "
-                f"the budget of {budget.usd:g} USD is used; raise budget.usd",
+                f"the budget of {budget.usd:g} USD is used{_held(held_usd / NANO)}; raise budget.usd",
                 used_usd - (under_way().nanousd or 0) + wanted.nanousd > limit,
             )
     return None
+
+
+def _held(amount: float) -> str:
+    """What to say of calls whose answer never came: the provider may have charged for them."""
+    return (
+        f" ({amount:.6g} of it held for calls without an answer so far, at their worst case)"
+        if amount
+        else ""
+    )

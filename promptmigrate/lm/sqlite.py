@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -142,6 +143,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _unusable(what: str, path: Path | None, error: Exception) -> StorageError:
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if full or getattr(error, "errno", None) == errno.ENOSPC:
+        return StorageError(
+            f"{what} {path} cannot be written: {reason}; free some space and run the same command again: "
+            "what was stored is kept"
+        )
     return StorageError(
         f"{what} {path or 'in memory'} cannot be used: {reason}; name another file or remove it"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -194,7 +195,7 @@ def test_cancelled_while_waiting_for_a_reservation(provider: Provider, opened: O
     assert provider.calls == 2 == door.spend.calls["task"]
 
 
-def test_a_full_disk_is_said(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+def test_a_ledger_that_was_damaged_is_said(provider: Provider, opened: Opened, tmp_path: Path) -> None:
     door = opened(ledger=tmp_path / "ledger")
     door.complete(ask())
     with sqlite3.connect(tmp_path / "ledger") as other:
@@ -203,6 +204,43 @@ def test_a_full_disk_is_said(provider: Provider, opened: Opened, tmp_path: Path)
     with pytest.raises(StorageError, match="ledger"):
         door.complete(ask("next"))
     assert provider.calls == 1
+
+
+def test_a_full_disk_is_said_and_loses_nothing(provider: Provider, opened: Opened, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        door = opened(cache=disk / "cache.sqlite", ledger=disk / "ledger.sqlite")
+        door.complete(ask())
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(StorageError, match="free some space and run the same command again"):
+            for number in range(50):
+                door.complete(ask(f"question {number}"))
+        filler.unlink()
+        calls = provider.calls
+        door.complete(ask())
+        assert provider.calls == calls
+        door.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+async def test_what_lost_calls_hold_is_told_apart(tmp_path: Path) -> None:
+    database = ledger_file(tmp_path / "l")
+    ledger = Ledger(database, BudgetConfig(usd=1))
+    ledger.lose(await ledger.reserve("task", "m", tokens=1, usd=0.75))
+    with pytest.raises(BudgetExceeded, match=r"0\.75 of it held for calls without an answer"):
+        await ledger.reserve("task", "m", tokens=1, usd=0.5)
+    ledger.close()
+    database.close()
 
 
 async def test_the_ledger_alone(tmp_path: Path) -> None:
