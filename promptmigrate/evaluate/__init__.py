@@ -7,7 +7,7 @@ from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.program import Program
 from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, rehearse
-from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality
+from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, trace_of
 from promptmigrate.evaluate.runner import Evaluator, Measure, Progress, calls_per_row
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "outcome_quality",
     "rehearse",
     "score_embedded",
+    "trace_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from promptmigrate.types import Example, Outcome, Variant
 
@@ -149,3 +149,26 @@ def outcome_quality(outcome: Outcome, weights: Mapping[str, float]) -> float | N
 def percentile(ordered: Sequence[float], share: float) -> float | None:
     """The smallest of the ``ordered`` values that at least ``share`` of them do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+class Counted(Protocol):
+    """What a Reply says of its call, wherever it is kept."""
+
+    @property
+    def input_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def output_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def cost_usd(self) -> float | None: ...  # noqa: D102
+    @property
+    def latency_s(self) -> float: ...  # noqa: D102
+
+
+def trace_of(call: Counted) -> dict[str, Any]:
+    """What scorers of cost, latency and tokens read; what is not known is left out."""
+    found: dict[str, Any] = {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens}
+    if call.cost_usd is not None:
+        found["cost_usd"] = call.cost_usd
+    if call.latency_s > 0:
+        found["latency_s"] = call.latency_s
+    return found

@@ -16,7 +16,7 @@ from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate.embedding import embedding_model, score_embedded
 from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
-from promptmigrate.evaluate.results import Evaluation, Key
+from promptmigrate.evaluate.results import Evaluation, Key, trace_of
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
 from scorers import (
     Answer,
@@ -230,7 +230,10 @@ class Evaluator:
         if reply.answered:
             # A filtered answer is one that a user would have got: empty, and scored as such.
             sample = Sample(
-                output=reply.text or "", expected=example.expected, inputs=example.inputs, trace=_trace(reply)
+                output=reply.text or "",
+                expected=example.expected,
+                inputs=example.inputs,
+                trace=trace_of(reply),
             )
             scores = tuple([await self._score(measure, sample) for measure in self._measures])
         return Outcome(variant=variant.digest, example=example.id, repeat=repeat, reply=reply, scores=scores)
@@ -266,16 +269,6 @@ class Evaluator:
                 unscored="error",
                 rationale=f"{type(error).__name__}: {error}",
             )
-
-
-def _trace(reply: Reply) -> dict[str, Any]:
-    """What scorers of cost, latency and tokens read; what is not known is left out."""
-    found: dict[str, Any] = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
-    if reply.cost_usd is not None:
-        found["cost_usd"] = reply.cost_usd
-    if reply.latency_s > 0:
-        found["latency_s"] = reply.latency_s
-    return found
 
 
 def _key(job: Job) -> Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import scorers
@@ -38,7 +38,7 @@ def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
     summary["broken_clusters"] = write_regressions(
         run.path,
         name=work.config.name,
-        specs=[scorers.to_spec(measure.scorer) for measure in work.evaluator.measures],
+        specs=list(_specs(work, listener)),
     )
     write_json(run.verdict, summary)
     summary = publish(work, summary, listener)
@@ -47,6 +47,15 @@ def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
     log_run(work, summary)
     run.write_state(state="finished", finished=summary["provenance"]["finished"])
     return summary
+
+
+def _specs(work: record.Work, listener: Listener) -> Iterator[dict[str, Any]]:
+    """The scorers that a test can build again; rows that only others can tell get no test."""
+    for measure in work.evaluator.measures:
+        try:
+            yield scorers.to_spec(measure.scorer)
+        except scorers.ScorerSpecError as error:
+            listener.note(f"{measure.scorer.name} has no part in the regression tests: {error}")
 
 
 def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptmigrate.decide import slices_of
 from promptmigrate.errors import UsageError
-from promptmigrate.evaluate import outcome_quality
+from promptmigrate.evaluate import outcome_quality, trace_of
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, compare
 from promptmigrate.proof.requests import key_of, slices_by, task_request
@@ -94,7 +94,7 @@ def check_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Iterator[Fi
                 output=answer.output or "",
                 expected=example.expected,
                 inputs=example.inputs,
-                trace=_trace(answer),
+                trace=trace_of(answer),
             )
             field = f"{side}[{number}].scores.{stated.name}"
             yield from compare_scores(stated, score, where=example.id, field=field)
@@ -187,16 +187,6 @@ def _cost(answers: Sequence[Answer]) -> float | None:
 def _score(answers: Sequence[Answer], name: str) -> float | None:
     found = [score.value for answer in answers for score in answer.scores if score.name == name]
     return _mean([value for value in found if value is not None])
-
-
-def _trace(answer: Answer) -> dict[str, Any]:
-    """What scorers of cost, latency and tokens read; what is not known is left out."""
-    found: dict[str, Any] = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
-    if answer.cost_usd is not None:
-        found["cost_usd"] = answer.cost_usd
-    if answer.latency_s > 0:
-        found["latency_s"] = answer.latency_s
-    return found
 
 
 def _mean(values: Sequence[float]) -> float | None:
