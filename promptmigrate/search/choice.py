@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
+from promptmigrate.search.belief import Belief
 from promptmigrate.search.stats import Estimate, estimate, mean, pooled
 from promptmigrate.search.table import Table
 from promptmigrate.types import Example
 
 ACCEPT_P = 0.3
 """A challenger with a better mean becomes the incumbent below this p-value; the last choice is stricter."""
-MARGIN = 0.03
+MARGIN = 0.02
 """Quality that a cheaper prompt may cost."""
 DOUBT = 0.2
 """Probability up to which it may cost more than that."""
@@ -33,7 +34,6 @@ deviation 0.10; about 30 validation rows say as much."""
 class Trial:
     """The train rows that a proposal was first tried on: failures and passes of its parent."""
 
-    parent: str
     failing: tuple[Example, ...]
     passing: tuple[Example, ...]
     fail_share: float
@@ -45,61 +45,36 @@ class Trial:
         return (*self.failing, *self.passing)
 
 
-def advantage(
-    table: Table, challenger: Candidate, incumbent: Candidate, rows: Sequence[Example], trial: Trial | None
-) -> Estimate:
-    """By how much ``challenger`` is better: validation ``rows`` and the trial on train rows, pooled.
+def hoped(table: Table, child: Candidate, parent: Candidate, trial: Trial) -> float:
+    """By how much ``child`` is likely to be better than ``parent``, after its trial on train rows.
 
     A new rule touches a few rows in a hundred, and a block of validation rows holds one or two of them; the
-    trial has many. Its two strata are weighted by how frequent they are, so that it estimates the same mean.
+    trial has many. Its two strata are weighted by how frequent they are, so that it estimates the mean over
+    all rows; :data:`MENDED` tempers what was written from these very rows.
     """
-    seen = table.differences(challenger, incumbent, rows)
-    strata = []
-    if trial is not None and trial.parent == incumbent.key:
-        strata = [table.differences(challenger, incumbent, part) for part in (trial.failing, trial.passing)]
-    moved = [d * d for d in (*seen, *(d for stratum in strata for d in stratum)) if d]
+    strata = [table.differences(child, parent, part) for part in (trial.failing, trial.passing)]
+    moved = [d * d for stratum in strata for d in stratum if d]
     scale = math.sqrt(mean(moved)) if moved else 1.0
-    found = estimate(seen, scale=scale)
-    if not strata or trial is None:
-        return found
     shares = trial.fail_share, 1 - trial.fail_share
     parts = [estimate(stratum, scale=scale) for stratum in strata]
     tried = Estimate(
         mean=math.fsum(share * part.mean for share, part in zip(shares, parts, strict=True)),
         variance=math.fsum(share**2 * part.variance for share, part in zip(shares, parts, strict=True)),
     )
-    return pooled(pooled(found, tried), MENDED)
+    return pooled(tried, MENDED).mean
 
 
-def standing(
-    table: Table,
-    challenger: Candidate,
-    incumbent: Candidate,
-    rows: Sequence[Example],
-    trials: Mapping[str, Trial],
-) -> Estimate:
-    """:func:`advantage` with what is known of either: a parent is judged by its child's trial."""
-    own, others = trials.get(challenger.key), trials.get(incumbent.key)
-    if others is not None and others.parent == challenger.key:
-        found = advantage(table, incumbent, challenger, rows, others)
-        return Estimate(mean=-found.mean, variance=found.variance)
-    return advantage(table, challenger, incumbent, rows, own)
+def improves(lead: Estimate, differences: Sequence[float], *, exhausted: bool) -> bool:
+    """Whether a challenger is taken for better than the incumbent.
 
-
-def improves(
-    table: Table,
-    challenger: Candidate,
-    incumbent: Candidate,
-    rows: Sequence[Example],
-    trials: Mapping[str, Trial] | None = None,
-) -> bool:
-    """Whether ``challenger`` is better than ``incumbent`` on the rows that both answered."""
-    differences = table.differences(challenger, incumbent, rows)
-    if not differences:
+    Args:
+        lead: what is believed of its advantage.
+        differences: its quality minus the incumbent's on each shared row; without any it is not.
+        exhausted: no row is left to ask: then the better mean is all that can be had.
+    """
+    if not differences or lead.mean <= 0:
         return False
-    found = standing(table, challenger, incumbent, rows, trials or {})
-    # Where no row is left to ask, the better mean is all that can be had.
-    return found.mean > 0 and (len(differences) >= len(rows) or found.below(0.0) < ACCEPT_P)
+    return lead.below(0.0) < ACCEPT_P or (exhausted and mean(differences) > 0)
 
 
 def replaces(
@@ -132,38 +107,32 @@ def choose(
     table: Table,
     finalists: Sequence[Candidate],
     rows: Sequence[Example],
-    trials: Mapping[str, Trial] | None = None,
+    belief: Belief,
 ) -> Candidate:
-    """The finalist to ship: best on the shared ``rows`` (the first where several are level), or a cheaper.
+    """The finalist to ship: the best that ``belief`` knows (the first where several are level), or a cheaper.
 
     A cheaper one is taken if it is shown to lose less than :data:`MARGIN`; the original already where it is
-    level, because nothing has to change for it.
+    level on the rows that both answered, because nothing has to change for it.
     """
     allowed = [c for c in finalists if admissible(problem, table, c, rows)] or list(finalists)
+    best = max(allowed, key=belief.quality)
     shared = [e for e in rows if all(table.quality(c, e) is not None for c in allowed)]
-    if len(shared) * 2 < len(rows) and len(shared) < 5:
-        shared = list(rows)
-    prices = dict(zip([c.key for c in allowed], table.prices(allowed, shared), strict=True))
-    means = {c.key: table.mean(c, shared) for c in allowed}
-    first = next((c for c in allowed if means[c.key] is not None), allowed[0])
-
-    def lead(candidate: Candidate) -> float:
-        if candidate is first:
-            return 0.0
-        if means[candidate.key] is None or not table.differences(candidate, first, shared):
-            return -1.0
-        return standing(table, candidate, first, shared, trials or {}).mean
-
-    best = max(allowed, key=lead)
+    prices = dict(zip([c.key for c in allowed], table.prices(allowed, shared or rows), strict=True))
     for candidate in sorted(allowed, key=lambda c: (c.key != problem.original.digest, prices[c.key], c.key)):
         if candidate.key == best.key:
             continue
-        lost = table.differences(best, candidate, shared)
+        lost = table.differences(best, candidate, rows)
         if len(lost) < min(5, len(rows)):
             continue
         relief = _near(problem, table, best, rows) and not _near(problem, table, candidate, rows)
         shown = estimate(lost).below(MARGIN) > 1 - (RELIEVED if relief else DOUBT)
-        kept = candidate.key == problem.original.digest
-        if mean(lost) <= 0.0 if kept else shown and prices[candidate.key] < prices[best.key]:
+        if candidate.key == problem.original.digest:
+            if mean(lost) <= 0.0:
+                return candidate
+        elif (
+            shown
+            and belief.difference(best, candidate).mean <= MARGIN
+            and prices[candidate.key] < prices[best.key]
+        ):
             return candidate
     return best

@@ -29,6 +29,7 @@ class Generations:
         self._state = state
         self._writer = Writer(state.problem, state.contract)
         self._tried: list[str] = []
+        self._tried_on: dict[str, Sequence[Example]] = {}
         self.siblings: list[Candidate] = []
         """Proposals of the last generation that mended failures but did not become the incumbent."""
 
@@ -49,7 +50,16 @@ class Generations:
         state.table.charge(1)
         nothing = Report(clusters=(), passed=(), notes=())
         job = Job(parent=parent, report=nothing, mode="hints", draws=(state.problem.seed, "hints"))
-        return self._sift(self._writer.write([job], tried=()))
+        made, refused = self._sift(self._writer.write([job], tried=()))
+        return [candidate for candidate in made if candidate], refused
+
+    def propose(self, jobs: Sequence[Job]) -> tuple[list[Candidate | None], list[CandidateRecord]]:
+        """One reflection call for each job, all at a time: its candidate, if the guard lets it pass.
+
+        And records of what was refused.
+        """
+        self._state.table.charge(len(jobs))
+        return self._sift(self._writer.write(jobs, tried=self._tried[-_TRIED_SHOWN:]))
 
     def run(self, index: int, *, stale: int) -> bool | None:
         """One generation; whether it improved the incumbent; None if it could not take place.
@@ -75,8 +85,8 @@ class Generations:
             seed=state.problem.seed,
             generation=index,
         )
-        state.table.charge(len(jobs))
-        children, refused = self._sift(self._writer.write(jobs, tried=self._tried[-_TRIED_SHOWN:]))
+        proposed, refused = self.propose(jobs)
+        children = [child for child in proposed if child]
         gains = [gain for parent, report in parents for gain in self._try(parent, report, children, index)]
         gains.sort(key=lambda gain: -gain[0])
         kept = [child for _, child in gains[: state.plan.kept]]
@@ -86,7 +96,11 @@ class Generations:
             ),
             min(2, stale + (index == 1)),
         )
-        dropped = [self._dropped(c) for c in children if c.key not in {k.key for k in kept}]
+        dropped = [
+            self.dropped(c, self._tried_on.get(c.key, ()))
+            for c in children
+            if c.key not in {k.key for k in kept}
+        ]
         improved, standings = state.race([*kept, *made]) if kept or made else (False, [])
         self.siblings = [c for _, c in gains if c.key != state.incumbent.key]
         self._remember(standings, children)
@@ -167,7 +181,6 @@ class Generations:
         )
         passing = sorted((r.example for r in report.passed), key=lambda e: draw(*draws, e.id))
         rows = choice.Trial(
-            parent=parent.key,
             failing=tuple(failing[: state.plan.trial]),
             passing=tuple(passing[: state.plan.passing]),
             fail_share=state.fail_share(parent),
@@ -190,14 +203,17 @@ class Generations:
         while children and not state.table.affordable(children, rows):
             children = children[:-1]
         state.table.measure(children, rows)
-        state.trials.update({c.key: trial for c in children})
+        for child in children:
+            self._tried_on[child.key] = rows
+            state.hopes[child.key] = state.hope(parent) + choice.hoped(state.table, child, parent, trial)
         gains = [(sum(state.table.differences(c, parent, rows)), c) for c in children]
         state.mended |= any(gain > 0 for gain, _ in gains)
         return gains
 
-    def _sift(self, proposals: Sequence[Proposal]) -> tuple[list[Candidate], list[CandidateRecord]]:
-        """Apply the guard: the candidates that passed, and records of what was refused."""
-        children, refused = [], []
+    def _sift(self, proposals: Sequence[Proposal]) -> tuple[list[Candidate | None], list[CandidateRecord]]:
+        """Apply the guard: what passed, in order, and records of what was refused."""
+        children: list[Candidate | None] = []
+        refused = []
         for proposal in proposals:
             candidate = proposal.candidate
             reason = proposal.refused or (self._state.guard.refuse(candidate) if candidate else "")
@@ -205,6 +221,7 @@ class Generations:
                 self._state.admit(candidate)
                 children.append(candidate)
                 continue
+            children.append(None)
             refused.append(
                 CandidateRecord(
                     variant=candidate.variant if candidate else None,
@@ -217,11 +234,10 @@ class Generations:
             self._note(f"A rewrite was refused because {reason}.")
         return children, refused
 
-    def _dropped(self, child: Candidate) -> CandidateRecord:
+    def dropped(self, child: Candidate, rows: Sequence[Example]) -> CandidateRecord:
+        """The record of a rewrite that was tried on ``rows`` and goes no further."""
         if child.note:
             self._note(f"It did not help to act on this: {one_line(child.note, 160)}")
-        trial = self._state.trials.get(child.key)
-        rows = trial.rows if trial else ()
         return CandidateRecord(
             variant=child.variant,
             origin=child.origin,

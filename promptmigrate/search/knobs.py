@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
 from promptmigrate.search.minimise import pieces, without
 from promptmigrate.search.seeds import Seeds, own_demos
+from promptmigrate.search.stats import estimate
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import draw
 from promptmigrate.types import Example
@@ -105,7 +105,8 @@ class Knobs:
         """Each setting's mean paired difference to ``incumbent`` on ``rows``, with cost as a constraint."""
         for setting in settings:
             candidate = setting.candidate
-            if not table.differences(candidate, incumbent, rows):
+            gained = table.differences(candidate, incumbent, rows)
+            if not gained:
                 self._tell(setting.index, None, {})
                 continue
             over = {}
@@ -114,7 +115,7 @@ class Knobs:
                 over["cost_usd"] = cost - self._problem.max_cost_usd
             if self._problem.max_latency_s is not None and latency is not None:
                 over["latency_s"] = latency - self._problem.max_latency_s
-            self._tell(setting.index, choice.advantage(table, candidate, incumbent, rows, None).mean, over)
+            self._tell(setting.index, estimate(gained).mean, over)
 
     def close(self) -> None:
         """Let go of the storage's connections."""

@@ -15,6 +15,8 @@ _ROOMY = 200
 """Rows from which long shots among the seeds are paid for."""
 _HINTS_FROM = 400
 """Rows from which a rewrite without a look at failures is paid for."""
+_RACED_FROM = 300
+"""Rows from which seeds race apart; in a smaller search they meet only with what was made of them."""
 _SEED_BLOCKS = 2
 """Blocks for the race of the seeds, besides one for each."""
 
@@ -25,6 +27,8 @@ class Opening:
     def __init__(self, state: State, generations: Generations) -> None:
         self._state, self._generations = state, generations
         self._refused: list[CandidateRecord] = []
+        self.bare: Candidate = state.original
+        """The most promising seed without demos."""
 
     def play(self) -> None:
         """The original and the seeds, on a block of train rows and then on validation."""
@@ -55,7 +59,9 @@ class Opening:
             rows,
             block=len(first),
             # Seeds that stay level are told apart later, on the rows that proposals race on anyway.
-            max_rows=min(self._seed_rows_left(), (len(entrants) + _SEED_BLOCKS) * len(first)),
+            max_rows=min(self._seed_rows_left(), (len(entrants) + _SEED_BLOCKS) * len(first))
+            if state.plan.rows >= _RACED_FROM
+            else 0,
             allowed=state.allowed,
         )
         living = [s.candidate for s in standings if s.alive and s.quality is not None]
@@ -82,6 +88,7 @@ class Opening:
         if best.steps and not state.seeds.worked:
             # Worked demos come later, from the model's own answers; plain ones may do as well as working.
             best = self._ahead([c for c in [*seeds, state.original] if not c.steps], rows)
+        self.bare = best
         seeds += self._measured(state.seeds.shots(best, state.plan.shots), rows)
         if best.key != state.original.key:
             # Demos may say all that the rules say, and rules that stand in their way do harm.

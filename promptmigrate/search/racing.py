@@ -1,8 +1,9 @@
 """Racing candidates in shared blocks of rows with a paired test.
 
-All candidates of a round answer the same rows, block by block; after each block those that are behind the
-leader by a one-sided paired t-test (alpha 0.1) leave. Compared with a gate of three examples this finds the
-better candidate at the same cost (CAPO, arXiv 2504.16005; block racing after Maron and Moore 1994).
+All candidates of a round answer the same rows, block by block; after each block those leave that are behind
+the leader by a one-sided paired t-test (alpha 0.1), or that are unlikely to be better by all that is believed
+of them. Compared with a gate of three examples this finds the better candidate at the same cost (CAPO, arXiv
+2504.16005; block racing after Maron and Moore 1994).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from promptmigrate.search.anatomy import Candidate
+from promptmigrate.search.belief import Belief
 from promptmigrate.search.stats import paired_p
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import draw
@@ -44,6 +46,7 @@ def race(
     protect: Candidate | None = None,
     allowed: Callable[[Candidate], bool] | None = None,
     settled: Callable[[Sequence[Candidate]], bool] | None = None,
+    belief: Callable[[], Belief] | None = None,
 ) -> list[Standing]:
     """Race ``candidates`` over ``rows`` in the order given; the best first, survivors before eliminated.
 
@@ -51,7 +54,8 @@ def race(
     last in ``candidates`` (first block) or lowest in the race wait. ``halve``: after block k only the best
     1/2**k of the field stay, at least two. ``protect`` is never eliminated (the incumbent, whose rows are
     mostly known). ``allowed``: asked after each block; what is not allowed leaves, unless nothing is.
-    ``settled``: asked after each block with those still in; True ends the race.
+    ``settled``: asked after each block with those still in; True ends the race. ``belief``: what is known of
+    all candidates; then it ranks them, and those leave that are unlikely to be better than its leader.
     """
     entrants = list({c.key: c for c in candidates}.values())
     guarded = protect.key if protect else None
@@ -70,7 +74,7 @@ def race(
         blocks += 1
         ran.update({c.key: done for c in running})
         fit = [c for c in running if allowed is None or allowed(c)] or running
-        alive = _survivors(table, fit, rows[:done], guarded)
+        alive = _survivors(table, fit, rows[:done], guarded, belief() if belief else None)
         if halve and done >= _HALVE_FROM:
             keep = max(2, -(-len(entrants) // 2**blocks))
             alive = [c for i, c in enumerate(alive) if i < keep or c.key == guarded]
@@ -106,19 +110,28 @@ def _ranked(table: Table, candidates: Sequence[Candidate], rows: Sequence[Exampl
 
 
 def _survivors(
-    table: Table, alive: Sequence[Candidate], rows: Sequence[Example], guarded: str | None
+    table: Table,
+    alive: Sequence[Candidate],
+    rows: Sequence[Example],
+    guarded: str | None,
+    belief: Belief | None,
 ) -> list[Candidate]:
-    ranked = _ranked(table, alive, rows)
+    ranked = sorted(alive, key=lambda c: -belief.quality(c)) if belief else _ranked(table, alive, rows)
     leader = ranked[0]
+
+    def doubt(candidate: Candidate) -> float:
+        if belief:
+            return belief.difference(leader, candidate).below(0.0)
+        return paired_p(table.differences(leader, candidate, rows))
+
     kept = []
     for candidate in ranked:
         if candidate is leader or candidate.key == guarded:
             kept.append(candidate)
             continue
-        scored = table.scored(candidate, rows)
-        if len(scored) * 2 < len(rows):
+        if len(table.scored(candidate, rows)) * 2 < len(rows):
             continue  # more than half of its rows are missing: it cannot be judged, nor could it be shipped
-        if paired_p(table.differences(leader, candidate, rows)) >= ALPHA:
+        if doubt(candidate) >= ALPHA:
             kept.append(candidate)
     return kept
 

@@ -16,7 +16,7 @@ from promptmigrate.search.hints import hints_for
 from promptmigrate.search.text import one_line, tokens_of
 from promptmigrate.types import Prompt
 
-Mode: TypeAlias = Literal["all", "focus", "rewrite", "merge", "hints"]
+Mode: TypeAlias = Literal["all", "focus", "rewrite", "review", "merge", "hints"]
 _THREADS = 8
 
 
@@ -136,6 +136,13 @@ class Writer:
             start = (
                 "Write the instructions afresh: clear, well ordered, with explicit rules for the problems "
                 "above, without contradictions and without anything that does not help."
+            )
+        elif job.mode == "review":
+            start = (
+                "The answers above were given before the last change of the instructions. Go through the "
+                "problems once more: where the current instructions do not settle one yet, add the rule that "
+                "would have given the expected answer or correct the sentence that is in its way; take out "
+                "what none of the expected answers bears out. Leave the rest as it is."
             )
         elif job.mode == "hints":
             start = (

@@ -10,13 +10,13 @@ from promptmigrate import template
 from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.base import Problem
+from promptmigrate.search.belief import Belief
 from promptmigrate.search.contract import mine
 from promptmigrate.search.failures import GOOD, Report, analyse
 from promptmigrate.search.guard import Guard
 from promptmigrate.search.plan import Plan
 from promptmigrate.search.racing import Standing, race, stratified
 from promptmigrate.search.seeds import Seeds
-from promptmigrate.search.stats import Estimate, pooled
 from promptmigrate.search.story import Story
 from promptmigrate.search.table import Table
 from promptmigrate.search.text import one_line
@@ -26,10 +26,10 @@ PERFECT_ROWS = 100
 """Validation rows without a failure that end the search: more would hardly find one."""
 FRESH_FROM = 400
 """Rows of a search from which races begin on new rows, for which the incumbent has to be paid again."""
-LEVEL = Estimate(mean=0.0, variance=0.01)
-"""What is thought of a rival before it has answered a row, where finalists are picked."""
-SURE, VAIN = 0.2, 0.5
-"""p-values of the best challenger below and above which a race is settled."""
+SURE, VAIN = 0.2, 0.6
+"""Probabilities that the best challenger is no better, below and above which a race is settled."""
+ENOUGH = 10
+"""Rows that a race asks before it is found vain."""
 
 
 class State:
@@ -51,8 +51,9 @@ class State:
         self.train = stratified(problem.train, seed=problem.seed, stratum=expected_key)
         self.train.sort(key=lambda e: e.id in reserved)
         self.free = [e for e in self.train if e.id not in reserved]
-        self.trials: dict[str, choice.Trial] = {}
-        """The rows whose failures a proposal was written from, by candidate."""
+        self.hopes: dict[str, float] = {}
+        """What train rows let hope of a candidate, in quality above the bare seed, by key."""
+        self._believed: tuple[tuple[int, int], Belief] | None = None
         self.compared = False
         """Whether finalists have met; what they met on need not be paid again."""
         self.kept_back = 0
@@ -77,18 +78,35 @@ class State:
         return self.table.rows_left - final - self.kept_back
 
     def finalists(self) -> list[Candidate]:
-        """The incumbent and its best rivals by all that is known of them, which may be a trial alone."""
-        lead: dict[str, float] = {}
-        for c in self.archive.values():
-            trial = self.trials.get(c.key)
-            tried = trial is not None and trial.parent == self.incumbent.key
-            if c.key == self.incumbent.key or not (tried or self.table.scored(c, self.validation)):
-                continue
-            found = choice.standing(self.table, c, self.incumbent, self.validation, self.trials)
-            # Few rows make luck: what no trial speaks for is thought to be level until many rows say more.
-            lead[c.key] = (found if tried else pooled(found, LEVEL)).mean
-        rivals = sorted(lead, key=lambda key: (-lead[key], key))
-        return [self.incumbent, *(self.archive[key] for key in rivals[: self.plan.finalists - 1])]
+        """The incumbent and its best rivals by all that is known of them, which may be a hope alone."""
+        belief = self.belief
+        rivals = [
+            c
+            for c in self.archive.values()
+            if c.key != self.incumbent.key and (c.key in self.hopes or self.table.scored(c, self.validation))
+        ]
+        rivals.sort(key=lambda c: (-belief.quality(c), c.key))
+        return [self.incumbent, *rivals[: self.plan.finalists - 1]]
+
+    @property
+    def belief(self) -> Belief:
+        """What all validation rows asked so far say of all candidates."""
+        mark = self.table.calls, len(self.archive)
+        if self._believed is None or self._believed[0] != mark:
+            hopes = {c.key: self.hope(c) for c in self.archive.values()}
+            self._believed = mark, Belief.of(self.table, self.archive.values(), self.validation, hopes)
+        return self._believed[1]
+
+    def hope(self, candidate: Candidate) -> float:
+        """What is hoped of ``candidate``: its own hope, or that of the nearest ancestor that has one."""
+        seen: set[str] = set()
+        found: Candidate | None = candidate
+        while found is not None and found.key not in seen:
+            if (hope := self.hopes.get(found.key)) is not None:
+                return hope
+            seen.add(found.key)
+            found = self.archive.get(found.parent)
+        return 0.0
 
     def admit(self, candidate: Candidate) -> bool:
         """Take ``candidate`` into the archive; always True."""
@@ -105,21 +123,27 @@ class State:
         """How ``candidate`` does on the train rows on which it was measured."""
         return analyse(self.table, candidate, self.train, self.contract)
 
-    def race(self, field: Sequence[Candidate]) -> tuple[bool, list[Standing]]:
-        """Race ``field`` with the incumbent on validation: whether it is improved on, and the standings."""
+    def race(self, field: Sequence[Candidate], *, last: bool = False) -> tuple[bool, list[Standing]]:
+        """Race ``field`` with the incumbent on validation: whether it is improved on, and the standings.
+
+        ``last``: nothing comes after it that calls would have to be kept back for.
+        """
         standings = race(
             self.table,
             [self.incumbent, *field],
             self.fresh(),
             block=self.plan.block,
-            max_rows=max(0, min(self.spare_rows, 4 * (len(field) + 1) * self.plan.block)),
-            protect=self.incumbent,
+            max_rows=self.table.rows_left
+            if last
+            else max(0, min(self.spare_rows, 4 * (len(field) + 1) * self.plan.block)),
+            protect=None if last else self.incumbent,
             allowed=self.allowed,
-            settled=self._settled,
+            settled=None if last else self._settled,
+            belief=lambda: self.belief,
         )
         before = self.incumbent
         rivals = [s.candidate for s in standings if s.alive and s.candidate.key != before.key]
-        better = [c for c in rivals if choice.improves(self.table, c, before, self.validation, self.trials)]
+        better = [c for c in rivals if self.improves(c, before)]
         self.incumbent = max(better, key=self._promise, default=before)
         improved = self.incumbent is not before
         self.improved |= improved
@@ -154,18 +178,22 @@ class State:
         """Whether the gate's limits on cost and latency would let ``candidate`` pass."""
         return choice.admissible(self.problem, self.table, candidate, [*self.train, *self.validation])
 
+    def improves(self, challenger: Candidate, incumbent: Candidate) -> bool:
+        """Whether ``challenger`` is taken for better than ``incumbent``; not without a shared row."""
+        gained = self.table.differences(challenger, incumbent, self.validation)
+        lead = self.belief.difference(challenger, incumbent)
+        return choice.improves(lead, gained, exhausted=len(gained) >= len(self.validation))
+
     def _settled(self, alive: Sequence[Candidate]) -> bool:
         """Whether a challenger is better than the incumbent beyond doubt, or none is likely to be."""
-        found = [
-            choice.standing(self.table, c, self.incumbent, self.validation, self.trials).below(0.0)
-            for c in alive
-            if c.key != self.incumbent.key
-        ]
-        return not found or min(found) < SURE or min(found) > VAIN
+        rivals = [c for c in alive if c.key != self.incumbent.key]
+        found = [self.belief.difference(c, self.incumbent).below(0.0) for c in rivals]
+        asked = min((len(self.table.scored(c, self.validation)) for c in rivals), default=0)
+        return not found or min(found) < SURE or (min(found) > VAIN and asked >= ENOUGH)
 
     def _promise(self, rival: Candidate) -> float:
         """How much better than the incumbent ``rival`` is at least, give or take a standard error."""
-        found = choice.standing(self.table, rival, self.incumbent, self.validation, self.trials)
+        found = self.belief.difference(rival, self.incumbent)
         return found.mean - 0.5 * math.sqrt(found.variance)
 
     def confirm_perfect(self) -> None:

@@ -13,6 +13,7 @@ from promptmigrate.search import choice
 from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.archive import front
 from promptmigrate.search.base import CandidateRecord, Generation, Problem, SearchResult, StopCode
+from promptmigrate.search.belief import Belief
 from promptmigrate.search.guard import Guard
 from promptmigrate.search.racing import race, stratified
 from promptmigrate.search.state import expected_key
@@ -161,7 +162,8 @@ class Run:
         counts = {c.key: len(table.scored(c, rows)) for c in candidates}
         most = max(counts.values())
         finalists = [c for c in candidates if counts[c.key] and 2 * counts[c.key] >= most]
-        best = choice.choose(self.problem, table, finalists, rows) if finalists else self.original
+        belief = Belief.of(table, candidates, rows, {})
+        best = choice.choose(self.problem, table, finalists, rows, belief) if finalists else self.original
         quality = table.mean(best, rows)
         records = [
             CandidateRecord(

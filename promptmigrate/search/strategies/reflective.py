@@ -22,6 +22,7 @@ from promptmigrate.search.base import Problem, SearchResult
 from promptmigrate.search.combine import combinations
 from promptmigrate.search.generation import Generations
 from promptmigrate.search.knobs import Knobs
+from promptmigrate.search.mending import Mending
 from promptmigrate.search.minimise import minimise, worth
 from promptmigrate.search.opening import Opening
 from promptmigrate.search.racing import Standing, race
@@ -50,8 +51,9 @@ class Reflective:
         """The best Variant found within ``problem.calls``."""
         run = _Run(State(problem))
         try:
-            Opening(run.state, run.generations).play()
-            run.play()
+            opening = Opening(run.state, run.generations)
+            opening.play()
+            run.play(opening.bare)
         except BudgetExceeded as error:
             run.state.story.stop("budget", f"the budget was exceeded: {error}")
         finally:
@@ -72,9 +74,11 @@ class _Run:
         self.shortened: Candidate | None = None
         self.removed: tuple[str, ...] = ()
 
-    def play(self) -> None:
-        """Rounds and a comparison of finalists, as long as it leaves calls for more; then the minimiser."""
+    def play(self, bare: Candidate) -> None:
+        """Chains from ``bare``; rounds and a comparison of finalists, while calls are left; the minimiser."""
         state = self.state
+        if state.story.code is None and not state.perfect:
+            Mending(state, self.generations).play(bare)
         for _ in range(_ENCORES):
             stale = self.rounds()
             self.final()
@@ -197,6 +201,7 @@ class _Run:
             halve=False,
             protect=state.incumbent,
             allowed=state.allowed,
+            belief=lambda: state.belief,
         )
         most = max(s.rows for s in standings)
         # The incumbent first: where all are level, it has its trials to show besides.
@@ -248,10 +253,10 @@ class _Run:
         if (
             state.original.key not in {c.key for c in finalists}
             and len(table.scored(state.original, rows)) >= enough
-            and not choice.improves(table, state.incumbent, state.original, rows, state.trials)
+            and not state.improves(state.incumbent, state.original)
         ):
             finalists.append(state.original)
-        return choice.choose(state.problem, table, finalists, rows, state.trials)
+        return choice.choose(state.problem, table, finalists, rows, state.belief)
 
     def result(self) -> SearchResult:
         """The final choice and the story."""
