@@ -33,6 +33,7 @@ pairs by columns, 6 by calls. Why not in the others:
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -238,12 +239,50 @@ def deepeval() -> dict[str, Work]:
     }
 
 
+def bare(calls: dict[str, tuple[str, str]], task: str, *, pairs: bool) -> Work | None:
+    """A loop of nothing but the one C function that does the work of ``task``; None if it is not installed."""
+    module, path = calls[task]
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        return None
+    call: Any = importlib.import_module(module)
+    for attribute in path.split("."):
+        call = getattr(call, attribute)
+    if path == "json.Decoder":
+        call = call(importlib.import_module(module).Raw).decode
+    outputs, expected = rows(task)
+    if pairs:
+        return lambda: list(map(call, outputs, expected))
+
+    def run() -> None:
+        for output in outputs:
+            try:
+                call(output)
+            except ValueError:
+                pass
+
+    return run
+
+
+OUR_CALLS = {
+    "JSON valid": ("msgspec", "json.Decoder"),
+    "edit distance": ("rapidfuzz.distance.Levenshtein", "distance"),
+}
+THEIR_CALLS = {"JSON valid": ("json", "loads"), "edit distance": ("polyleven", "levenshtein")}
+
+
+def limits(calls: dict[str, tuple[str, str]]) -> dict[str, Work]:
+    found = {task: bare(calls, task, pairs=task == "edit distance") for task in calls}
+    return {task: work for task, work in found.items() if work is not None}
+
+
 CONTENDERS: dict[str, Callable[[], dict[str, Work]]] = {
     **{f"ours {mode}": partial(ours, mode) for mode in MODES},
     "autoevals": autoevals,
     "pydantic_evals": pydantic_evals,
     "mlflow": mlflow,
     "deepeval": deepeval,
+    "limit ours": partial(limits, OUR_CALLS),
+    "limit theirs": partial(limits, THEIR_CALLS),
 }
 
 
@@ -343,9 +382,10 @@ def main() -> None:
         else:
             peers[name] = python
     with_peer |= peers
-    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in with_peer}
+    loops = {"limit ours": sys.executable, "limit theirs": peers.get("autoevals", sys.executable)}
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in with_peer | loops}
     for _ in range(options.rounds):
-        for name, python in with_peer.items():
+        for name, python in (with_peer | loops).items():
             rounds[name].append(measured(python, name, options.seconds))
     rates = {name: medians(found) for name, found in rounds.items()}
 
@@ -371,6 +411,16 @@ def main() -> None:
             f"\nour 100,000 in the time of their 10,000 (ratio 10 or more): by columns {fast[0]}, by calls "
             f"{fast[1]} of {len(both)} pairs\nleast ratio: {worst[0]:.1f} by columns ({worst[2]}, {worst[3]})"
         )
+
+    print(
+        f"\n{'the one C call alone':<24}{'theirs':>10}{'ours':>10}  ns; our columns to it; highest ratio to autoevals"
+    )
+    for task, ours_alone in rates["limit ours"].items():
+        theirs_alone = rates["limit theirs"].get(task)
+        shown = [f"{1e9 / speed:>10.0f}" if speed else f"{'-':>10}" for speed in (theirs_alone, ours_alone)]
+        peer = rates.get("autoevals", {}).get(task)
+        most = f"{ours_alone / peer:.1f} x" if isinstance(peer, float) else "-"
+        print(f"{task:<24}{''.join(shown)}  {rates['ours columns'][task] / ours_alone:.2f}; {most}")
 
     print("\nimport (added to bare Python)")
     imports: dict[str, Any] = {}

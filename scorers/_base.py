@@ -84,6 +84,9 @@ class Measure(Base):
     ``_quick``, which must give the same value; then the rest is told when it is read.
     """
 
+    _reads_inputs: ClassVar[bool] = False
+    """Whether a value may depend on the inputs: then those that come with inputs are not scored quickly."""
+
     _match: Score = field(init=False, repr=False, compare=False)
     """The one Score of all plain matches: nothing in it can be changed."""
 
@@ -96,9 +99,10 @@ class Measure(Base):
     ) -> Score:
         """Score one output. Never raises: what cannot be scored is unscored, with the reason."""
         try:
-            score = self._quick(output, expected)
-            if score is not None:
-                return score
+            if inputs is None or not self._reads_inputs:
+                score = self._quick(output, expected)
+                if score is not None:
+                    return score
             sample = self._resolved(output, expected, inputs, trace)
             return sample if isinstance(sample, Score) else self._score(sample)
         except Exception as error:  # noqa: BLE001 - any output must give a Score; the reason is kept in it
@@ -107,10 +111,10 @@ class Measure(Base):
     def batch(self, samples: Iterable[Sample]) -> list[Score]:
         """The scores of ``samples``, in their order: the same as one by one, several times faster."""
         rows = samples if isinstance(samples, list) else list(samples)
-        scores = self._all_quick([row.output for row in rows], [row.expected for row in rows])
+        scores = self._quickly([row.output for row in rows], [row.expected for row in rows])
         for index, score in enumerate(scores):
-            if score is None:
-                row = rows[index]
+            row = rows[index]
+            if score is None or (self._reads_inputs and row.inputs is not None):
                 scores[index] = self(
                     output=row.output, expected=row.expected, inputs=row.inputs, trace=row.trace
                 )
@@ -122,13 +126,15 @@ class Measure(Base):
         Raises:
             ValueError: the columns differ in length.
         """
-        wanted: Sequence[Any] = [None] * len(outputs) if expected is None else expected
-        if len(outputs) != len(wanted):
-            raise ValueError(f"{len(outputs)} outputs and {len(wanted)} expected values: give one for each")
-        scores = self._all_quick(outputs, wanted)
+        # Lists, since what a column of pandas has at [0] need not be its first value.
+        given = outputs if isinstance(outputs, list) else list(outputs)
+        wanted = [None] * len(given) if expected is None else list(expected)
+        if len(given) != len(wanted):
+            raise ValueError(f"{len(given)} outputs and {len(wanted)} expected values: give one for each")
+        scores = self._quickly(given, wanted)
         for index, score in enumerate(scores):
             if score is None:
-                scores[index] = self(output=outputs[index], expected=wanted[index])
+                scores[index] = self(output=given[index], expected=wanted[index])
         return cast(list[Score], scores)
 
     def explain(self, output: Any, expected: Any) -> Score:
@@ -151,9 +157,17 @@ class Measure(Base):
         """The score, where its value is found without the whole work; else None."""
         return None
 
-    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
         """:meth:`_quick` of each pair."""
+        return list(map(self._quick, outputs, expected))
+
+    def _quickly(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
         try:
-            return list(map(self._quick, outputs, expected))
+            return self._all_quick(outputs, expected)
         except Exception:  # noqa: BLE001 - one sample broke it: each is then scored by itself, and it is told
             return [None] * len(outputs)
+
+
+def only(kind: type, values: Sequence[Any]) -> bool:
+    """Whether every value is exactly of the class ``kind``: a column of a table mostly is of one class."""
+    return list(map(type, values)).count(kind) == len(values)

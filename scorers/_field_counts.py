@@ -5,16 +5,32 @@ The counts are those that :func:`scorers._fields.leaves` and exact comparison gi
 
 from __future__ import annotations
 
+import marshal
+from collections.abc import Iterable
 from typing import Any
 
 from scorers._json import MAX_DEPTH, SCALARS, Comparison
 
 _same = Comparison().same
-_ABSENT = object()
 
 
 class NotPlainError(Exception):
     """A value that is not made of dicts with texts as keys, lists and scalars, as JSON is when parsed."""
+
+
+def alike(wanted: Any, got: Any) -> bool:
+    """Whether two JSON values are certainly the same, to the order of their keys (False: maybe).
+
+    Plain equality would take True for 1. What they look like when written does not, and is found in C.
+    """
+    try:
+        return marshal.dumps(wanted, _NO_REFERENCES) == marshal.dumps(got, _NO_REFERENCES)
+    except ValueError:  # something that is no plain value, or too deep
+        return False
+
+
+_NO_REFERENCES = 2
+"""The last version of the format that writes equal objects alike, whoever else refers to them."""
 
 
 def counts(wanted: Any, got: Any, depth: int = 0) -> tuple[int, int, int]:
@@ -28,28 +44,43 @@ def counts(wanted: Any, got: Any, depth: int = 0) -> tuple[int, int, int]:
         return _right(wanted, got), _leaves(got, depth), _leaves(wanted, depth)
     if depth > MAX_DEPTH:
         raise NotPlainError
-    right = given = expected = 0
     if kind is dict:
-        _check_keys(wanted)
-        _check_keys(got)
-        pairs = [(child, got.get(key, _ABSENT)) for key, child in wanted.items()]
-        extra = [child for key, child in got.items() if key not in wanted]
-    else:
-        pairs = list(zip(wanted, got, strict=False))
-        extra = got[len(wanted) :]
-        expected = sum(_leaves(child, depth + 1) for child in wanted[len(got) :])
-    for child, other in pairs:
-        if child.__class__ in SCALARS and child.__class__ is other.__class__:
+        return _in_dicts(wanted, got, depth)
+    some = min(len(wanted), len(got))
+    right, given, expected = _in_pairs(wanted[:some], got[:some], depth)
+    for child in wanted[some:]:
+        expected += _leaves(child, depth + 1)
+    for child in got[some:]:
+        given += _leaves(child, depth + 1)
+    return right, given, expected
+
+
+def _in_dicts(wanted: dict[str, Any], got: dict[str, Any], depth: int) -> tuple[int, int, int]:
+    _check_keys(wanted)
+    if wanted.keys() == got.keys():
+        return _in_pairs(wanted.values(), map(got.__getitem__, wanted), depth)
+    _check_keys(got)
+    both = wanted.keys() & got.keys()
+    right, given, expected = _in_pairs(map(wanted.__getitem__, both), map(got.__getitem__, both), depth)
+    for key, child in wanted.items():
+        expected += 0 if key in both else _leaves(child, depth + 1)
+    for key, child in got.items():
+        given += 0 if key in both else _leaves(child, depth + 1)
+    return right, given, expected
+
+
+def _in_pairs(wanted: Iterable[Any], got: Iterable[Any], depth: int) -> tuple[int, int, int]:
+    right = given = expected = 0
+    for child, other in zip(wanted, got, strict=True):
+        kind = child.__class__
+        if kind in SCALARS and kind is other.__class__:
             expected += 1
             given += 1
-            right += 1 if child == other else _same(child, other)
-        elif other is _ABSENT:
-            expected += _leaves(child, depth + 1)
+            if child == other or (kind is str and _same(child, other)):
+                right += 1
         else:
             more = counts(child, other, depth + 1)
             right, given, expected = right + more[0], given + more[1], expected + more[2]
-    for child in extra:
-        given += 1 if child.__class__ in SCALARS else _leaves(child, depth + 1)
     return right, given, expected
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import Any
 
 _LONGEST = 300
@@ -113,6 +114,7 @@ def given(value: Any, *, marker: str | None = None, decimal_comma: bool = False)
     """The number meant by an expected value or an output that need not be a text."""
     if isinstance(value, bool):
         return None
+    value = plain(value)
     if isinstance(value, int | float):
         # A whole number is finite, however long: isfinite() would refuse one that no float can hold.
         return Number(value) if isinstance(value, int) or math.isfinite(value) else None
@@ -120,6 +122,17 @@ def given(value: Any, *, marker: str | None = None, decimal_comma: bool = False)
         return None
     read = _given if len(value) <= _REMEMBERED else _given.__wrapped__
     return read(value, marker, decimal_comma)
+
+
+def plain(value: Any) -> Any:
+    """A number of another library (NumPy's, a Fraction, a Decimal) as Python's; anything else as it is."""
+    if isinstance(value, int | float | str | bytes | None):
+        return value
+    from decimal import Decimal
+
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real | Decimal) else value
 
 
 @lru_cache(maxsize=4096)

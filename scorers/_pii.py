@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 KINDS: tuple[str, ...] = ("email", "phone", "card", "iban", "ssn", "key")
 
@@ -66,13 +66,18 @@ _KEY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One piece of personal data; ``key`` is the same for two ways of writing it."""
+class Found(NamedTuple):
+    """One piece of personal data."""
 
     kind: str
     text: str
-    key: str
+
+    @property
+    def key(self) -> str:
+        """The same for two ways of writing it."""
+        if self.kind in ("phone", "card", "ssn"):
+            return re.sub(r"\D", "", self.text)
+        return re.sub(r"\s", "", self.text).casefold() if self.kind in ("email", "iban") else self.text
 
     @property
     def masked(self) -> str:
@@ -89,32 +94,51 @@ _KEY_HINT = (
 
 def suspicious(text: str) -> bool:
     """Whether there may be something to :func:`find` in ``text``."""
-    return "@" in text or _has_key_hint(text) or _SEVEN_DIGITS.search(text) is not None
+    return "@" in text or _may_hold_key(text) or _may_hold_number(text)
 
 
-def _has_key_hint(text: str) -> bool:
+def _may_hold_key(text: str) -> bool:
+    if text.isascii() and _KEY_RUN not in text.encode().translate(_RUNS) and "-----BEGIN" not in text:
+        return False
     return any([hint in text for hint in _KEY_HINT])  # noqa: C419 - a generator costs more than it saves
+
+
+def _may_hold_number(text: str) -> bool:
+    if text.isascii() and len(text.encode().translate(None, _NO_DIGITS)) < 7:
+        return False
+    return _SEVEN_DIGITS.search(text) is not None
+
+
+_NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
+_RUNS = bytes(97 if chr(code).isalnum() or code in b"_-." else 32 for code in range(128)).ljust(256)
+_KEY_RUN = b"a" * 15
+"""No key is shorter than that (``xoxb-`` and ten characters); words of that length are rare."""
 
 
 def find(text: str, kinds: Collection[str] = KINDS) -> list[Found]:
     """What of the given kinds stands in ``text``, each once, in the order of the kinds."""
     found: dict[tuple[str, str], Found] = {}
+    for piece in pieces(text, kinds):
+        found.setdefault((piece.kind, piece.key), piece)
+    return list(found.values())
+
+
+def pieces(text: str, kinds: Collection[str] = KINDS) -> Iterator[Found]:
+    """:func:`find`, one after the other; what stands there twice comes twice."""
     taken: list[tuple[int, int]] = []
-    digits = _SEVEN_DIGITS.search(text) is not None
+    numbers = _may_hold_number(text)
     # A key may contain what looks like a number, and a card number what looks like a phone number.
     for kind in ("key", "email", "iban", "card", "ssn", "phone"):
-        if not (_has_key_hint(text) if kind == "key" else "@" in text if kind == "email" else digits):
+        if not (_may_hold_key(text) if kind == "key" else "@" in text if kind == "email" else numbers):
             continue
         for start, end in _FINDERS[kind](text):
-            if _overlaps(taken, start, end):
+            if taken and _overlaps(taken, start, end):
                 continue
             taken.append((start, end))
             if kind in kinds:
-                piece = Found(kind, text[start:end], _key(kind, text[start:end]))
-                found.setdefault((kind, piece.key), piece)
+                yield Found(kind, text[start:end])
             if len(taken) >= _MOST:
-                return list(found.values())
-    return list(found.values())
+                return
 
 
 _MOST = 500
@@ -122,12 +146,6 @@ _MOST = 500
 
 def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
     return any(start < last and first < end for first, last in taken)
-
-
-def _key(kind: str, text: str) -> str:
-    if kind in ("phone", "card", "ssn"):
-        return re.sub(r"\D", "", text)
-    return re.sub(r"\s", "", text).casefold() if kind in ("email", "iban") else text
 
 
 def _spans(

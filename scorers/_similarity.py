@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache, partial
+from itertools import compress
 from typing import Any, TypeVar
 
 from scorers._extras import installed
@@ -34,23 +35,61 @@ def edit_distance(a: str, b: str) -> int:
     if not a or not b:
         return len(a) + len(b)
     _check_size(a, b)
-    return counter()(a, b)
+    return affordable_distance(a, b)
+
+
+def affordable_distance(a: str, b: str) -> int:
+    """:func:`edit_distance` of two texts that are known to be :func:`affordable`."""
+    count = counter()
+    return distance_by_bits(a, b) if count is None else _within_bands(count, a, b, _BANDS)
+
+
+def edit_distances(a: Sequence[str], b: Sequence[str]) -> list[int]:
+    """:func:`affordable_distance` of each pair; with rapidfuzz the loop runs in C."""
+    count = counter()
+    if count is None:
+        return list(map(distance_by_bits, a, b))
+    near, *wider = _BANDS
+    found = list(map(partial(count, score_cutoff=near), a, b))
+    for index in compress(range(len(found)), map(near.__lt__, found)):
+        found[index] = _within_bands(count, a[index], b[index], wider)
+    return found
+
+
+_BANDS = (31, 127, 511)
+"""Up to how many edits are looked for first. Only a band along the table's diagonal is filled for that
+(Ukkonen 1985). The first fits one machine word: texts that are alike take a fraction of the time, others lose
+little."""
+
+
+def _within_bands(count: Callable[..., int], a: str, b: str, bands: Iterable[int]) -> int:
+    longest = max(len(a), len(b))
+    for most in bands:
+        if 2 * most >= longest:
+            break  # the whole table is hardly more
+        distance = count(a, b, score_cutoff=most)
+        if distance <= most:
+            return distance
+    return count(a, b)
 
 
 @cache
-def counter() -> Callable[[str, str], int]:
-    """What counts the edits between two texts that are not empty, of whatever length."""
-    if installed("rapidfuzz"):
-        fast: Any = importlib.import_module("rapidfuzz.distance.Levenshtein")
-        count: Callable[[str, str], int] = fast.distance
-        return count
-    return distance_by_bits
+def counter() -> Callable[..., int] | None:
+    """rapidfuzz's count of edits, if it is installed. With ``score_cutoff``, more than that is told as one
+    more than that."""
+    if not installed("rapidfuzz"):
+        return None
+    fast: Any = importlib.import_module("rapidfuzz.distance.Levenshtein")
+    count: Callable[..., int] = fast.distance
+    return count
 
 
 def distance_by_bits(a: str, b: str) -> int:
-    """:func:`edit_distance` of two texts that are not empty, by the standard library only."""
+    """:func:`edit_distance` by the standard library only, of texts of whatever length."""
     if len(a) > len(b):
         a, b = b, a
+    if not a:
+        return len(b)
     where = _positions(a)
     everything = (1 << len(a)) - 1
     last = 1 << (len(a) - 1)

@@ -12,6 +12,8 @@ UNSPACED = (
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _ALNUM = re.compile(r"[^\W_]")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+_ASCII_KINDS = bytes(32 if chr(code).isspace() else 97 for code in range(256))
+_ASCII_MARKS = bytes(code for code in range(128) if not (chr(code).isalnum() or chr(code).isspace()))
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 # Only from the start of a run of marks, so that a long run costs no more than its length.
 _END = re.compile(
@@ -29,7 +31,8 @@ def count_words(text: str) -> int:
     In scripts without spaces between words (Chinese, Japanese, Thai, ...) each character counts as one.
     """
     if text.isascii():
-        return sum(1 for part in text.split() if part[0].isalnum() or _ALNUM.search(part))
+        # Marks go, letters and digits become one letter, white space one space: words are counted by starts.
+        return (b" " + text.encode().translate(_ASCII_KINDS, _ASCII_MARKS)).count(b" a")
     unspaced = len(_UNSPACED.findall(text))
     rest = _UNSPACED.sub(" ", text) if unspaced else text
     return unspaced + sum(1 for part in rest.split() if _ALNUM.search(part))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +45,7 @@ class ExactMatch(Measure):
             return self._match
         return late(self, 0.0, output, expected)
 
-    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
         if self.extract is not None:
             return [None] * len(outputs)
         match, quick = self._match, self._quick

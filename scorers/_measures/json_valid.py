@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Literal
 
-from scorers._base import Measure
-from scorers._frozen import Frozen
-from scorers._json import PROBLEMS, quick_type, read
+from scorers._base import Measure, only
+from scorers._json import PROBLEMS, quick_type, quick_types, read
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score, late
+from scorers._types import Sample, Score, late, late_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,14 @@ class JsonValid(Measure):
     allow_fences: bool = False
     """JSON inside a Markdown code block is read: only if production's consumer does so too."""
 
-    _by_type: Mapping[str, Score] = field(init=False, repr=False, compare=False, default=Frozen())
-    _right: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+    _rightly: Mapping[str | None, Score] = field(init=False, repr=False, compare=False)
+    """The Score of what it should be."""
 
     def __post_init__(self) -> None:
         Measure.__post_init__(self)
-        by_type = {kind: self._shared("match", type=kind) for kind in ("object", "list", "value")}
-        object.__setattr__(self, "_by_type", by_type)
-        object.__setattr__(self, "_right", ("object", "list") if self.type == "any" else (self.type,))
+        by_type = {kind: self._shared("match", type=kind) for kind in ("object", "list")}
+        rightly = {kind: score for kind, score in by_type.items() if self.type in ("any", kind)}
+        object.__setattr__(self, "_rightly", rightly)
 
     def _needs_expected(self) -> bool:
         return False
@@ -60,9 +60,20 @@ class JsonValid(Measure):
         found = quick_type(output)
         if found is None:
             return None
-        if found in self._right:
-            return self._by_type[found]
-        return late(self, 0.0, output, None)
+        return self._rightly.get(found) or late(self, 0.0, output, None)
+
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
+        if self.unique_keys or self.allow_fences or not only(str, outputs):
+            return Measure._all_quick(self, outputs, expected)
+        found, others = quick_types(outputs)
+        scores: list[Score | None] = list(map(self._rightly.get, found))
+        if self.type != "any":
+            others = [index for index, kind in enumerate(found) if kind != self.type]
+        missed = [index for index in others if found[index] is not None]
+        told = late_all(self, repeat(0.0), [outputs[index] for index in missed], repeat(None))
+        for index, score in zip(missed, told, strict=True):
+            scores[index] = score
+        return scores
 
     def _score(self, sample: Sample) -> Score:
         output = sample.output

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
-from scorers._base import Measure
+from scorers._base import Measure, only
 from scorers._errors import ScorerSpecError
 from scorers._text import as_text
 from scorers._traced import output_tokens
-from scorers._types import Sample, Score, late
+from scorers._types import Sample, Score, late, late_all
 from scorers._words import count_words, estimate_tokens, sentences
 
 _COUNTS: dict[str, Callable[[str], int]] = {
@@ -62,23 +63,32 @@ class Length(Measure):
         if not given:
             raise ScorerSpecError(f"{self.name}: give at least one limit, such as max_words", key="max_words")
         others = ("min_words", *(f"{end}_{unit}" for unit in _OTHERS for end in ("min", "max")))
-        object.__setattr__(self, "_words_only", all(getattr(self, name) is None for name in others))
+        alone = all(getattr(self, name) is None for name in others)
+        object.__setattr__(self, "_words_only", self.max_words is not None and alone)
 
     _words_only: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether ``max_words`` is the one limit."""
 
     def _needs_expected(self) -> bool:
         return False
 
     def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - nothing is expected
-        # What stands between spaces is at least as much as there are words: if that is few enough, no word
-        # need be looked at before somebody asks how many there are.
         if not self._words_only or output.__class__ is not str or not output.isascii():
             return None
-        if self.max_words is None:
-            return None
-        gaps = output.count(" ") if output.isprintable() else len(output.split())
-        few = gaps < self.max_words or count_words(output) <= self.max_words
-        return late(self, float(few), output, None)
+        return late(self, self._few(output, output.count(" ")), output, None)
+
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
+        if not (self._words_only and only(str, outputs) and "".join(outputs).isascii()):
+            return Measure._all_quick(self, outputs, expected)
+        values = map(self._few, outputs, map(str.count, outputs, repeat(" ")))
+        return [*late_all(self, values, outputs, repeat(None, len(outputs)))]
+
+    def _few(self, text: str, spaces: int) -> float:
+        """1.0 where an ASCII text has few enough words."""
+        # There are at most as many words as what stands between spaces. Where that is few enough, no word
+        # need be looked at before somebody asks how many there are.
+        most = self.max_words or 0
+        return float((spaces < most and text.isprintable()) or count_words(text) <= most)
 
     def _score(self, sample: Sample) -> Score:
         text = as_text(sample.output).strip()

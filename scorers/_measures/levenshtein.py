@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import compress, repeat
+from operator import le, not_
 from typing import Any
 
+from scorers._base import Measure, only
 from scorers._measures._similar import Similar
-from scorers._similarity import affordable, counter, edit_distance
+from scorers._similarity import MAX_CELLS, affordable, affordable_distance, edit_distance, edit_distances
 from scorers._text import composed
-from scorers._types import Score, late
+from scorers._types import Score, late, late_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,28 @@ class Levenshtein(Similar):
         n, m = len(a), len(b)
         if not n or not m or not affordable(a, b):
             return None
-        value = _similarity(counter()(a, b), n if n > m else m)
+        value = _similarity(affordable_distance(a, b), n if n > m else m)
         if self.threshold is not None:
             value = float(value >= self.threshold)
         return late(self, value, output, expected)
+
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
+        if self.ignore_case or not (_ascii(outputs) and _ascii(expected)):
+            return Measure._all_quick(self, outputs, expected)
+        a, b = outputs, expected
+        if self.strip:
+            a, b = list(map(str.strip, outputs)), list(map(str.strip, expected))
+        n, m = list(map(len, a)), list(map(len, b))
+        if max(n, default=0) * max(m, default=0) > MAX_CELLS:
+            return Measure._all_quick(self, outputs, expected)
+        distances = edit_distances(a, b)
+        values: Iterable[float] = map(_similarity, distances, map(max, n, m, repeat(1)))
+        if self.threshold is not None:
+            values = map(float, map(partial(le, self.threshold), values))
+        scores: list[Score | None] = [*late_all(self, values, outputs, expected)]
+        for index in compress(range(len(scores)), map(not_, distances)):
+            scores[index] = self._same
+        return scores
 
     def _one(self, output: str, reference: str) -> tuple[float, dict[str, Any]]:
         a, b = self._folded(output), self._folded(reference)
@@ -75,6 +97,11 @@ class Levenshtein(Similar):
 @lru_cache(maxsize=1 << 16)
 def _similarity(distance: int, longest: int) -> float:
     return round(1 - distance / longest, 12)  # rounding takes longer than looking it up
+
+
+def _ascii(texts: Sequence[Any]) -> bool:
+    """Whether there are only texts, and no accents that may have to be composed."""
+    return only(str, texts) and "".join(texts).isascii()
 
 
 levenshtein = Levenshtein

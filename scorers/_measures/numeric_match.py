@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, repeat
+from operator import ne
 from typing import Any
 
 from scorers import _numbers
-from scorers._base import Measure
+from scorers._base import Measure, only
 from scorers._errors import ScorerSpecError
 from scorers._text import as_text, clip
-from scorers._types import Sample, Score, late
+from scorers._types import Sample, Score, late, late_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +73,28 @@ class NumericMatch(Measure):
             return None
         return late(self, 0.0, output, expected) if far else None
 
-    def _all_quick(self, outputs: Sequence[Any], expected: Sequence[Any]) -> list[Score | None]:
-        same, quick, numbers = self._same, self._quick, _NUMBERS
-        return [
-            same
-            if output.__class__ in numbers
-            and output == wanted
-            and wanted.__class__ in numbers
-            and output - output == 0
-            else quick(output, wanted)
-            for output, wanted in zip(outputs, expected, strict=True)
-        ]
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
+        whole = only(int, outputs) and only(int, expected)
+        if not (whole or (_finite(outputs) and _finite(expected))):
+            return Measure._all_quick(self, outputs, expected)
+        scores: list[Score | None] = [self._same] * len(outputs)
+        missed = list(compress(range(len(outputs)), map(ne, outputs, expected)))
+        got, wanted = [outputs[index] for index in missed], [expected[index] for index in missed]
+        quick: Iterable[Score | None]
+        if missed and whole and self._least_apart(wanted) < 1:
+            quick = late_all(self, repeat(0.0), got, wanted)
+        else:
+            quick = map(self._quick, got, wanted)
+        for index, score in zip(missed, quick, strict=True):
+            scores[index] = score
+        return scores
+
+    def _least_apart(self, wanted: Iterable[int]) -> float:
+        """From how far apart on two whole numbers are different, for any of ``wanted``."""
+        try:
+            return max(self.tolerance, self.relative_tolerance * max(map(abs, wanted)))
+        except OverflowError:
+            return math.inf
 
     def _score(self, sample: Sample) -> Score:
         wanted = _numbers.given(sample.expected, marker=self.marker, decimal_comma=self.decimal_comma)
@@ -88,7 +102,7 @@ class NumericMatch(Measure):
             return self._unscored(
                 "bad_expected", f"the expected value {clip(sample.expected)!r} holds no number"
             )
-        output = sample.output
+        output = _numbers.plain(sample.output)
         how = "last"
         if isinstance(output, int | float):
             got, how = _numbers.given(output), "number"
@@ -109,6 +123,14 @@ class NumericMatch(Measure):
 
 
 _NUMBERS: frozenset[Any] = frozenset({int, float})
+
+
+def _finite(values: Sequence[Any]) -> bool:
+    """Whether there are numbers only: no bool, infinity or NaN, and none that no float can hold."""
+    try:
+        return _NUMBERS.issuperset(map(type, values)) and all(map(math.isfinite, values))
+    except OverflowError:
+        return False
 
 
 def _shown(number: _numbers.Number) -> str:

@@ -1,3 +1,7 @@
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +131,19 @@ def test_every_float_is_found(number):
 def test_no_text_breaks_it(text):
     assert numeric_match()(output=text, expected=1).value in (0.0, 1.0)
     assert numeric_match(strict=True, decimal_comma=True)(output=text, expected=1).value in (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "value"),
+    [
+        (np.int64(5), 5, 1.0),
+        (5, np.float32(5), 1.0),
+        ("5.5", Decimal("5.5"), 1.0),
+        (Decimal("5.5"), Fraction(11, 2), 1.0),
+        (np.float64("nan"), 5, 0.0),
+        (np.True_, 1, 0.0),
+        (Fraction(1, 3), "2/3", 0.0),
+    ],
+)
+def test_numbers_of_other_libraries(output, expected, value):
+    assert numeric_match()(output=output, expected=expected).value == value

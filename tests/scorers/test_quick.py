@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pickle
 
+import pandas
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,25 @@ TEXT = st.text(alphabet=st.sampled_from("abAB 1.,-\n\té\u0301\x1c_@[]{}\"'"), m
 ANY = (
     TEXT | st.text(max_size=8) | JSON | st.builds(json.dumps, JSON) | st.just(float("inf")) | st.just(10**400)
 )
+NUMBER = st.integers(-3, 3) | st.integers()
+REAL = (
+    st.sampled_from([0.0, -0.0, 1.0, 1.0000000001, 1e300, float("inf"), float("nan"), 10**400, 1, 2])
+    | st.floats()
+)
+ASCII = st.text(alphabet="abAB 1.,-\n\t\x1c_@[]{}\"'", max_size=30)
+PIECES = st.lists(
+    st.sampled_from(
+        ["ann@corp.com", "bob@example.com", "+1 415 555 2671", "4111111111111111", "xoxb-1234567890",
+         "a" * 15, "sk-" + "a1" * 9, "-----BEGIN PRIVATE KEY-----", "AKIA" + "A" * 16,
+         "٤١٥٥٥٥٢٦٧١", "é", " ", "order ", "@"]
+    ),
+    max_size=4,
+).map("".join)  # fmt: skip
+COLUMNS = [
+    st.lists(st.tuples(kind, other), max_size=6)
+    for kind, other in ((ANY, ANY), (NUMBER, NUMBER), (REAL, REAL), (ASCII, ASCII), (PIECES, st.none()))
+] + [st.lists(st.tuples(JSON.map(json.dumps) | ASCII, JSON), max_size=6)]
+"""A column mostly holds values of one kind, which is quicker still."""
 QUICK = {
     "exact": scorers.exact_match(),
     "exact, loosely": scorers.exact_match(ignore_case=True, strip=False),
@@ -31,6 +51,7 @@ QUICK = {
     "label": scorers.label_match(labels=["a", "b"]),
     "label, strict": scorers.label_match(strict=True),
     "numbers": scorers.numeric_match(),
+    "near numbers": scorers.numeric_match(tolerance=1, relative_tolerance=0.5),
     "JSON": scorers.json_valid(),
     "JSON object": scorers.json_valid(type="object", unique_keys=True),
     "fields": scorers.json_match(),
@@ -45,12 +66,13 @@ QUICK = {
     "none of": scorers.contains(mode="none"),
     "all of": scorers.contains(texts=["é", "b"], ignore_case=False),
     "personal data": scorers.pii_leak(),
+    "some personal data": scorers.pii_leak(kinds=("email", "key"), allow=("@corp.com",)),
 }
 
 
 @pytest.mark.parametrize("which", QUICK)
 @settings(max_examples=150, deadline=None)
-@given(output=ANY, expected=ANY)
+@given(output=ANY | PIECES, expected=ANY)
 @example(output="", expected="")
 @example(output="billing.", expected=" Billing")
 @example(output='{"a": 1.0, "b": {}}', expected={"a": 1, "b": {"c": 2}})
@@ -66,7 +88,7 @@ def test_the_quick_value_is_the_whole_one(which, output, expected):
 
 @pytest.mark.parametrize("which", QUICK)
 @settings(max_examples=30, deadline=None)
-@given(pairs=st.lists(st.tuples(ANY, ANY), max_size=6))
+@given(pairs=st.one_of(COLUMNS))
 def test_a_batch_gives_what_single_calls_give(which, pairs):
     scorer = QUICK[which]
     singly = [repr(scorer(output=output, expected=expected)) for output, expected in pairs]
@@ -100,6 +122,17 @@ def test_a_sample_that_breaks_a_batch_breaks_itself_only():
 
     values = [s.value for s in scorers.exact_match().score_columns(["a", Odd(), "b"], ["a", "x", "b"])]
     assert values == [1.0, 0.0, 1.0]
+    values = [s.value for s in scorers.exact_match().score_columns(["a", "x", "b"], ["a", Odd(), "b"])]
+    assert values == [1.0, 0.0, 1.0]
+
+
+def test_columns_of_pandas_and_numpy_are_read_in_their_order():
+    frame = pandas.DataFrame({"output": [1, 2, 3], "expected": [3, 2, 0]}).sort_values("expected")
+    scores = scorers.numeric_match().score_columns(frame["output"], frame["expected"])
+    assert [score.value for score in scores] == [0.0, 1.0, 0.0]
+    assert scores[0].rationale == "expected 0, got 3"
+    arrays = frame["output"].to_numpy(), frame["expected"].to_numpy()
+    assert [score.value for score in scorers.numeric_match().score_columns(*arrays)] == [0.0, 1.0, 0.0]
 
 
 # --- Scores that are told late
@@ -150,18 +183,68 @@ def test_a_shared_score_cannot_be_changed():
     assert json.dumps(first.evidence) == '{"kind": "match"}'
 
 
-@pytest.mark.parametrize("fast", ["orjson", "rapidfuzz"])
-def test_without_the_fast_packages_the_scores_are_the_same(monkeypatch, fast):
-    texts = ['{"a": [1, 2.5, "\\ud800"]}', "[1,]", "NaN", "[" * 60 + "]" * 60, '"x"', "\x0b{}", "{} {}", "-0"]
-    rows = ([*texts, "kitten", "Saturday"], [*reversed(texts), "sitting", "Sunday"])
-    tried = (scorers.json_valid(), scorers.levenshtein())
-    before = [list(map(repr, scorer.score_columns(*rows))) for scorer in tried]
+@pytest.fixture(params=["msgspec", "msgspec, orjson", "rapidfuzz", ""])
+def without(request, monkeypatch):
+    """Packages that seem not to be installed."""
     for module in (_json, _similarity):
-        monkeypatch.setattr(module, "installed", lambda name: name != fast)
-    _json.quick_loads.cache_clear()
-    _similarity.counter.cache_clear()
+        monkeypatch.setattr(module, "installed", lambda name: name not in request.param)
+    caches = _json.validator, _similarity.counter
+    for cached in caches:
+        cached.cache_clear()
+    yield request.param
+    for cached in caches:
+        cached.cache_clear()
+
+
+ODD_JSON = (
+    *('{"a": [1, 2.5, "\\ud800"]}', "[1,]", "[NaN]", "[" * 60 + "]" * 60, "[" * 101 + "]" * 101, "x" * 300),
+    *("\x0b{}", "{} {}", "[1],[2]", "{", "[}", "]", " [1] ", '{"a": 1e999}', "[" + "1" * 4400 + "]", "[01]"),
+    *('{"a"', '"x"', "-0", "1]", "", " ", "\ufeff{}", "[]\xa0", '["\x7f"]', '["\n"]', '["\\q"]', "Sure: {}"),
+    *('["\ud800"]', "[1.]", "[-]", "[1e5, 0.1, -0.0]", "[18446744073709551617]", '{"a":1,"a":2}', "[tru]"),
+)
+ODD_TEXTS = (
+    *("kitten", "Saturday", "", " ", "a" * 100, "a" * 99 + "b", "ab" * 60, "ba" * 60, "é" * 70, "abc" * 200),
+    *("xyz" * 200, "abc" * 150 + "xyz" * 50, "\x1cSunday\x1c", "sitting"),
+)
+
+
+def test_without_the_fast_packages_the_scores_are_the_same(without):
+    for scorer in (scorers.json_valid(), scorers.json_valid(type="list"), scorers.json_match()):
+        told = [scorer.explain(text, "{}") for text in ODD_JSON]
+        assert scorer.score_columns(ODD_JSON, ["{}"] * len(ODD_JSON)) == told
+        assert [scorer(output=text, expected="{}") for text in ODD_JSON] == told
+    pairs = [(a, b) for a in ODD_TEXTS for b in ODD_TEXTS]
+    for scorer in (scorers.levenshtein(), scorers.levenshtein(threshold=0.5, strip=False)):
+        for some in (pairs, [pair for pair in pairs if "".join(pair).isascii()]):
+            told = [scorer.explain(a, b) for a, b in some]
+            assert scorer.score_columns([a for a, _ in some], [b for _, b in some]) == told
+            assert [scorer(output=a, expected=b) for a, b in some] == told
+
+
+LIKE_JSON = st.lists(
+    st.sampled_from(
+        [*'{}[],:"\\ \n01-+.eEu', *("null", "true", '"a"', '"a":', "NaN", "\\ud800", "\ud800", "1e999")]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=LIKE_JSON | JSON.map(json.dumps), data=st.data())
+def test_what_is_json_does_not_depend_on_who_reads_it(text, data):
+    if text and data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text = text[:at] + data.draw(st.sampled_from(["", *'{}[],"1\\'])) + text[at + 1 :]
     try:
-        assert [list(map(repr, scorer.score_columns(*rows))) for scorer in tried] == before
-    finally:
-        _json.quick_loads.cache_clear()
-        _similarity.counter.cache_clear()
+        valid = bool(text.strip(" \t\n\r")) and bool([_json.scan(text)])
+    except ValueError:
+        valid = False
+    assert scorers.json_valid()(output=text).value == float(valid)
+    assert scorers.json_valid().score_columns([text])[0].value == float(valid)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.text("ab", max_size=200), st.text("abc", max_size=200)), max_size=4))
+def test_edits_of_columns_are_those_of_the_plain_table(pairs):
+    a, b = [a for a, _ in pairs], [b for _, b in pairs]
+    assert _similarity.edit_distances(a, b) == list(map(_similarity.distance_by_bits, a, b))
