@@ -240,7 +240,7 @@ def deepeval() -> dict[str, Work]:
 
 
 def bare(calls: dict[str, tuple[str, str]], task: str, *, pairs: bool) -> Work | None:
-    """A loop of nothing but the one C function that does the work of ``task``; None if it is not installed."""
+    """A loop of only the one C function that does the work of ``task``; None if it is not installed."""
     module, path = calls[task]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return None
@@ -252,14 +252,12 @@ def bare(calls: dict[str, tuple[str, str]], task: str, *, pairs: bool) -> Work |
     outputs, expected = rows(task)
     if pairs:
         return lambda: list(map(call, outputs, expected))
+    right = [output for index, output in enumerate(outputs) if index % 5]
 
     def run() -> None:
-        for output in outputs:
-            try:
-                call(output)
-            except ValueError:
-                pass
+        list(map(call, right))  # what it refuses would cost an exception: that is not the limit
 
+    run.count = len(right)  # type: ignore[attr-defined]
     return run
 
 
@@ -412,15 +410,13 @@ def main() -> None:
             f"{fast[1]} of {len(both)} pairs\nleast ratio: {worst[0]:.1f} by columns ({worst[2]}, {worst[3]})"
         )
 
-    print(
-        f"\n{'the one C call alone':<24}{'theirs':>10}{'ours':>10}  ns; our columns to it; highest ratio to autoevals"
-    )
+    print(f"\n{'one C call alone, ns':<24}{'theirs':>8}{'ours':>8}  our columns to it, it to autoevals")
     for task, ours_alone in rates["limit ours"].items():
         theirs_alone = rates["limit theirs"].get(task)
-        shown = [f"{1e9 / speed:>10.0f}" if speed else f"{'-':>10}" for speed in (theirs_alone, ours_alone)]
+        shown = [f"{1e9 / speed:>8.0f}" if speed else f"{'-':>8}" for speed in (theirs_alone, ours_alone)]
         peer = rates.get("autoevals", {}).get(task)
         most = f"{ours_alone / peer:.1f} x" if isinstance(peer, float) else "-"
-        print(f"{task:<24}{''.join(shown)}  {rates['ours columns'][task] / ours_alone:.2f}; {most}")
+        print(f"{task:<24}{''.join(shown)}  {rates['ours columns'][task] / ours_alone:.2f}, {most}")
 
     print("\nimport (added to bare Python)")
     imports: dict[str, Any] = {}

@@ -123,7 +123,7 @@ class JsonMatch(Measure):
             got = loads(output)
             if wanted.__class__ is not got.__class__:
                 return None
-            if believable(output) and alike(wanted, got):
+            if believable(output) and wanted == got and alike(wanted, got):
                 return late(self, 1.0, output, expected)
             right, given, leaves_wanted = counts(wanted, got)
         except (NotPlainError, ValueError, RecursionError):

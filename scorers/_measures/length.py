@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 from scorers._base import Measure, only
@@ -65,9 +65,11 @@ class Length(Measure):
         others = ("min_words", *(f"{end}_{unit}" for unit in _OTHERS for end in ("min", "max")))
         alone = all(getattr(self, name) is None for name in others)
         object.__setattr__(self, "_words_only", self.max_words is not None and alone)
+        object.__setattr__(self, "_most", self.max_words or 0)
 
     _words_only: bool = field(init=False, repr=False, compare=False, default=False)
     """Whether ``max_words`` is the one limit."""
+    _most: int = field(init=False, repr=False, compare=False, default=0)
 
     def _needs_expected(self) -> bool:
         return False
@@ -75,20 +77,22 @@ class Length(Measure):
     def _quick(self, output: Any, expected: Any) -> Score | None:  # noqa: ARG002 - nothing is expected
         if not self._words_only or output.__class__ is not str or not output.isascii():
             return None
-        return late(self, self._few(output, output.count(" ")), output, None)
-
-    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
-        if not (self._words_only and only(str, outputs) and "".join(outputs).isascii()):
-            return Measure._all_quick(self, outputs, expected)
-        values = map(self._few, outputs, map(str.count, outputs, repeat(" ")))
-        return [*late_all(self, values, outputs, repeat(None, len(outputs)))]
-
-    def _few(self, text: str, spaces: int) -> float:
-        """1.0 where an ASCII text has few enough words."""
         # There are at most as many words as what stands between spaces. Where that is few enough, no word
         # need be looked at before somebody asks how many there are.
-        most = self.max_words or 0
-        return float((spaces < most and text.isprintable()) or count_words(text) <= most)
+        most = self._most
+        few = (output.count(" ") < most and output.isprintable()) or count_words(output) <= most
+        return late(self, 1.0 if few else 0.0, output, None)
+
+    def _all_quick(self, outputs: list[Any], expected: list[Any]) -> list[Score | None]:
+        everything = "".join(outputs) if self._words_only and only(str, outputs) else "é"
+        if not (everything.isascii() and everything.isprintable()):
+            return Measure._all_quick(self, outputs, expected)
+        values = [1.0] * len(outputs)
+        spaces = map(str.count, outputs, repeat(" "))
+        most = self._most
+        for index in compress(range(len(outputs)), map(most.__le__, spaces)):
+            values[index] = float(count_words(outputs[index]) <= most)
+        return [*late_all(self, values, outputs, repeat(None))]
 
     def _score(self, sample: Sample) -> Score:
         text = as_text(sample.output).strip()

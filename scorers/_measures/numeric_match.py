@@ -89,10 +89,10 @@ class NumericMatch(Measure):
             scores[index] = score
         return scores
 
-    def _least_apart(self, wanted: Iterable[int]) -> float:
+    def _least_apart(self, wanted: list[int]) -> float:
         """From how far apart on two whole numbers are different, for any of ``wanted``."""
         try:
-            return max(self.tolerance, self.relative_tolerance * max(map(abs, wanted)))
+            return max(self.tolerance, self.relative_tolerance * max(*wanted, -min(wanted)))
         except OverflowError:
             return math.inf
 
