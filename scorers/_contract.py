@@ -2,15 +2,18 @@
 
 A contract is a mapping of JSON values; what it does not name is free::
 
-    kind        "label", "json", "number" or "text"
-    labels      label: the labels there are, as they are spelled
-    root        json: "object" or "list"
-    keys        json: path ("customer.name", "items[].price") -> {"types": [...], "required": bool, "enum":
-    [...]} extra_keys  json: whether other keys are allowed integer     number: only whole numbers;
-    decimals: exactly so many places prefix      number: a currency sign before it;  unit: what stands after
-    it casing      "lower" or "upper" chars, words, lines   [least, most] markdown    whether bold,
-    headings, bullets and code blocks are allowed starts_with, full_stop (whether the text ends with a full
-    stop or another mark of a sentence's end)
+    kind         "label", "json", "number" or "text"
+    labels       label: the labels there are, as they are spelled
+    root         json: "object" or "list"
+    keys         json: path ("customer.name", "items[].price") ->
+                 {"types": [...], "required": bool, "enum": [...]}
+    extra_keys   json: whether other keys are allowed
+    integer      number: only whole numbers; decimals: exactly so many places
+    prefix       number: a currency sign before it; unit: what stands after it
+    casing       "lower" or "upper"
+    chars, words, lines   [least, most]
+    markdown     whether bold, headings, bullets and code blocks are allowed
+    starts_with, full_stop (whether the text ends with a full stop or another mark of a sentence's end)
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, repeat
 from operator import ne
-from typing import Any
+from typing import Any, ClassVar
 
 from scorers import _numbers
 from scorers._base import Measure, only
@@ -21,8 +21,10 @@ class NumericMatch(Measure):
     """1.0 where the number in the output equals the expected one, else 0.0.
 
     The number is the marked one ("#### 42", "Answer: 42", "the answer is 42", a LaTeX box), else the last
-    one. Thousands separators, currency signs, units, percent signs, simple fractions, powers of ten and
-    the words thousand to trillion are understood. The expected value is a number or a text that holds one.
+    one. Thousands separators, currency signs, units, percent signs, fractions (3/4, 1 1/2, ½, LaTeX),
+    powers (1e3, 1.5 × 10^3, 2^10) and the words hundred to trillion are understood. What can be read in two
+    ways matches in either: 12 % is 12 or 0.12, 2.5M is 2.5 or 2,500,000, and "(500)" alone or behind a colon
+    is 500 or -500. The expected value is a number or a text that holds one.
 
     Kinds of evidence: ``match``, ``empty``, ``no_number``, ``not_a_number`` (``strict``), ``sign``, ``scale``
     (wrong by a power of ten), ``close`` (within 1 %), ``different``.
@@ -34,6 +36,8 @@ class NumericMatch(Measure):
         >>> numeric_match(tolerance=0.5)(output="Answer: 41.6 kg", expected="42").value
         1.0
     """
+
+    version: ClassVar[str] = "2"
 
     name: str = "numeric_match"
     tolerance: float = 0.0
@@ -138,10 +142,13 @@ def _shown(number: _numbers.Number) -> str:
 
 
 def _miss(got: _numbers.Number, wanted: _numbers.Number) -> str:
-    def near(value: float, share: float) -> bool:
-        return abs(got.value - value) <= share * abs(value)
+    value, given = wanted.value, got.value
+    if wanted.other is not None and got.other is not None:
+        value, given = wanted.other, got.other
 
-    value = wanted.value
+    def near(value: float, share: float) -> bool:
+        return abs(given - value) <= share * abs(value)
+
     if value and near(-value, _numbers.ROUNDING):
         return "sign"
     if value and any(near(value * 10.0**power, _numbers.ROUNDING) for power in range(-9, 10) if power):

@@ -31,6 +31,13 @@ from scorers._numbers import answer, numbers
         ("3-5 days", [3, 5]),
         ("end 42.", [42]),
         ("9" * 1000, []),
+        ("12,34,567.5 ₹1,00,000", [1234567.5, 100000]),
+        ("1.234,50 and 1,234.50", [1234.5, 1234.5]),
+        ("1.5e3 1.5 × 10^3 2*10^-2 6x10² 6.02×10²³", [1500, 1500, 0.02, 600, 6.02e23]),
+        ("2^10 cm^2 m^{2} 10^400 999^999", [1024]),
+        ("1 1/2 cups, ½, 2¾ and in 2020 1/2 of 3 5/4", [1.5, 0.5, 2.75, 2020, 0.5, 3, 1.25]),
+        ("EUR25 USD 26 BUSD27", [25, 26]),
+        ("2 dozen, 3 hundred, 1.5 lakh, 2 crore", [24, 300, 150000, 20000000]),
     ],
 )
 def test_numbers_in_texts(text, values):
@@ -77,6 +84,22 @@ def test_which_number_is_the_answer(text, value, how):
         ("12%", "0.12", 1.0, "match"),
         ("12%", "12%", 1.0, "match"),
         ("0.12%", "12%", 0.0, "scale"),
+        ("Net loss: (1,234)", -1234, 1.0, "match"),
+        ("($1,234.50)", "-1234.5", 1.0, "match"),
+        ("(500)", 500, 1.0, "match"),
+        ("| (500) |", "(500)", 1.0, "match"),
+        ("six apples (6)", -6, 0.0, "sign"),
+        ("(500)", "(400)", 0.0, "different"),
+        ("$2.5M", 2500000, 1.0, "match"),
+        ("2.5k", "2.5M", 0.0, "scale"),
+        ("5m", 5, 1.0, "match"),
+        ("2 bn", 2e9, 1.0, "match"),
+        ("50 bps", 0.005, 1.0, "match"),
+        ("\\boxed{\\frac{3}{4}}", 0.75, 1.0, "match"),
+        ("$-1\\dfrac{1}{2}$", -1.5, 1.0, "match"),
+        ("1{,}234\\,567", 1234567, 1.0, "match"),
+        ("1.5 \\times 10^{3}", 1500, 1.0, "match"),
+        ("42\\%", "0.42", 1.0, "match"),
     ],
 )
 def test_numeric_match(output, expected, value, kind):
@@ -103,7 +126,8 @@ def test_strict_and_decimal_comma():
     assert strict(output=" $1,200.00. ", expected=1200).value == 1.0
     assert strict(output="12 %", expected=12).value == 1.0
     assert strict(output="It is 42", expected=42).evidence["kind"] == "not_a_number"
-    assert numeric_match(decimal_comma=True)(output="1.234,50 €", expected=1234.5).value == 1.0
+    for text in ("1.234,50 €", "1 234,50 €", "1,234.50"):
+        assert numeric_match(decimal_comma=True)(output=text, expected=1234.5).value == 1.0
 
 
 def test_own_marker():
@@ -127,7 +151,7 @@ def test_every_float_is_found(number):
     assert numeric_match()(output=f"x = {number!r}", expected=number).value == 1.0
 
 
-@given(st.text("0123456789.,-+/%$ eE#k\u00a0'_", max_size=60))
+@given(st.text("0123456789.,-+/%$ eE#kxm^{}\\()½²\u00a0'_", max_size=60))
 def test_no_text_breaks_it(text):
     assert numeric_match()(output=text, expected=1).value in (0.0, 1.0)
     assert numeric_match(strict=True, decimal_comma=True)(output=text, expected=1).value in (0.0, 1.0)
