@@ -30,14 +30,28 @@ def read_calls(given: Any) -> list[ToolCall] | None:
     if not isinstance(given, Mapping | list | tuple):
         given = _as_mapping(given)
     if isinstance(given, Mapping):
-        for key in ("tool_calls", "content", "output"):
+        given = _message(given)
+        for key in ("tool_calls", "content", "output", "parts"):
             if isinstance(given.get(key), list | tuple):
                 return _listed(given[key], message=True)
+        if isinstance(given.get("function_call"), Mapping):
+            return _listed([given["function_call"]], message=True)
         if given.get("role") == "assistant" or "tool_calls" in given:
             return []
         call = _call(given)
         return None if call is None else [call]
     return _listed(given, message=False) if isinstance(given, list | tuple) else None
+
+
+def _message(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message in a whole answer of OpenAI (``choices``) or Gemini (``candidates``); else what is given."""
+    for key, inner in (("choices", "message"), ("candidates", "content")):
+        options = given.get(key)
+        first = options[0] if isinstance(options, list | tuple) and options else None
+        message = _as_mapping(first.get(inner)) if isinstance(first, Mapping) else None
+        if isinstance(message, Mapping):
+            return message
+    return given
 
 
 def traced_calls(trace: Any) -> list[ToolCall]:
@@ -50,11 +64,10 @@ def traced_calls(trace: Any) -> list[ToolCall]:
 
 
 def _answered(outputs: Any) -> list[ToolCall]:
-    """The calls in what one span gave out: OpenAI's completion, or a message."""
-    choices = outputs.get("choices") if isinstance(outputs, Mapping) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, Mapping) else outputs
-    return (read_calls(message) or []) if isinstance(message, Mapping) and "tool_calls" in message else []
+    """The calls in what one span gave out: a client's answer, or a message."""
+    message = _message(outputs) if isinstance(outputs, Mapping) else None
+    told = message is not None and any(key in message for key in ("tool_calls", "function_call", "parts"))
+    return (read_calls(message) or []) if told else []
 
 
 def _listed(items: Sequence[Any], *, message: bool) -> list[ToolCall] | None:
@@ -77,9 +90,10 @@ def _as_mapping(value: Any) -> Any:
 def _call(item: Any) -> ToolCall | None:
     if not isinstance(item, Mapping):
         return None
-    inner = item.get("function")
-    if isinstance(inner, Mapping):
-        item = inner
+    for key in ("function", "functionCall", "function_call"):
+        if isinstance(item.get(key), Mapping):
+            item = item[key]
+            break
     name = item.get("name")
     if not isinstance(name, str) or not name:
         return None

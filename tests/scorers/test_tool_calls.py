@@ -32,6 +32,12 @@ def openai(*calls):
                                                               "input": {"city": "Rome"}}]},
         [{"name": "weather", "args": {"city": "Rome"}}],
         SimpleNamespace(model_dump=lambda: openai(ROME)),
+        {"choices": [{"index": 0, "message": openai(ROME)}]},
+        {"role": "assistant", "content": None, "function_call": {"name": "weather",
+                                                                 "arguments": '{"city": "Rome"}'}},
+        {"candidates": [{"content": {"role": "model", "parts": [
+            {"text": "Let me see"}, {"functionCall": {"name": "weather", "args": {"city": "Rome"}}}]}}]},
+        [{"function_call": {"name": "weather", "args": {"city": "Rome"}}}],
     ],
 )  # fmt: skip
 def test_shapes_of_calls(output):
