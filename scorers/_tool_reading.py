@@ -44,7 +44,7 @@ def read_calls(given: Any) -> list[ToolCall] | None:
 
 
 def _message(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message in a whole answer of OpenAI (``choices``) or Gemini (``candidates``); else what is given."""
+    """The message in a whole answer of OpenAI (``choices``) or Gemini (``candidates``), or what is given."""
     for key, inner in (("choices", "message"), ("candidates", "content")):
         options = given.get(key)
         first = options[0] if isinstance(options, list | tuple) and options else None
