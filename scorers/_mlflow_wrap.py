@@ -58,7 +58,8 @@ def wrap(
     or the default one; MLflow's judge settings do not apply to them. ``register()`` and ``start()`` are
     refused, as MLflow (3.17) refuses them for every scorer class: its server registers built-in judges and,
     where it is allowed to run them, the source text of decorated functions, and schedules only scorers that
-    ask a model of its gateway. Score production traces with ``promptmigrate traces score``.
+    ask a model of its gateway. Score production traces with ``promptmigrate traces score``, or give MLflow a
+    judge of its own by :func:`scorers.mlflow.export`.
 
     Args:
         ours: A scorer, its name or its spec, or a function that takes ``output``.
@@ -136,7 +137,7 @@ def _not_kept(name: str, what: str) -> Exception:
         f"MLflow {what} no scorer classes, such as {name!r}: it keeps built-in judges and the source text of "
         "decorated functions, and schedules only those that ask a model of its gateway. Score production "
         f"traces with 'promptmigrate traces score --scorers {name}', run by any scheduler: a second run adds "
-        "nothing"
+        "nothing. Judges of one verdict can become MLflow's own: scorers.mlflow.export"
     )
     return refused
 

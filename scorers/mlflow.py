@@ -10,6 +10,9 @@
                                   api_key_env="LLM_KEY", model="judge-small")
     relevant(output="Paris", inputs={"question": "What is the capital of France?"}).value
 
+    safe = scorers.mlflow.export(scorers.safety(model="openai/gpt-5-mini"), model="gateway:/judges")
+    safe.register()
+
     rows = scorers.mlflow.labelled("support-prod", name="correct")
 
 MLflow is imported by the first call, not by importing this module.
@@ -20,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scorers._mlflow_export import export
     from scorers._mlflow_labels import labelled
     from scorers._mlflow_traces import FilterError, milliseconds, moment, trace_infos
     from scorers._mlflow_use import MlflowScorer, use
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FilterError",
     "MlflowScorer",
+    "export",
     "feedback",
     "labelled",
     "milliseconds",
@@ -40,6 +45,7 @@ __all__ = [
 _HOMES = {
     "FilterError": "_mlflow_traces",
     "MlflowScorer": "_mlflow_use",
+    "export": "_mlflow_export",
     "feedback": "_mlflow_wrap",
     "labelled": "_mlflow_labels",
     "milliseconds": "_mlflow_traces",
