@@ -18,7 +18,7 @@ _ITEM = re.compile(
     r"^[ \t*_#-]{0,6}ITEM[ \t#(]{0,4}(\d{1,4})[ \t)*_]{0,8}[:：]", re.IGNORECASE | re.MULTILINE
 )
 _ANY = re.compile(r"\bverdict[ \t#(]{0,4}\d{0,4}[ \t)\"'*_`]{0,8}[:：=][ \t]*[\w ]*", re.IGNORECASE)
-_DRESS = " \t\r\"'*_`“”‘’"
+_DRESS = " \t\r\"'*_`“”‘’<>[]()"
 _LONGEST_ANSWER = 100_000
 _LONGEST_LINE = 500
 _OBJECTS_TRIED = 20
@@ -129,11 +129,15 @@ def _objects(answer: str) -> list[_Object]:
 def _lines(
     pattern: re.Pattern[str], answer: str, objects: Sequence[_Object]
 ) -> Iterator[tuple[re.Match[str], str]]:
-    """Where ``pattern`` stands outside all ``objects``, and the rest of its line."""
+    """Where ``pattern`` stands outside all ``objects``, and the rest of its line (the next one, if that is
+    empty)."""
     for match in pattern.finditer(answer):
         if not any(start <= match.start() < end for start, end, _ in objects):
-            line = answer[match.end() : match.end() + _LONGEST_LINE].lstrip(" \t")
-            yield match, line.split("\n", 1)[0]
+            line, _, below = answer[match.end() : match.end() + _LONGEST_LINE].partition("\n")
+            if not line.strip(_DRESS):
+                line = below.lstrip().split("\n", 1)[0]
+                line = "" if _ANY.search(line) else line
+            yield match, line.lstrip(" \t")
 
 
 def _numbered(given: Any, count: int) -> Mapping[int, Any]:
