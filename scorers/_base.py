@@ -132,7 +132,7 @@ class Measure(Base):
         if len(given) != len(wanted):
             raise ValueError(f"{len(given)} outputs and {len(wanted)} expected values: give one for each")
         scores = self._quickly(given, wanted)
-        for index, score in enumerate(scores):
+        for index, score in enumerate(scores if not all(scores) else ()):  # every Score is true
             if score is None:
                 scores[index] = self(output=given[index], expected=wanted[index])
         return cast(list[Score], scores)

@@ -20,7 +20,8 @@ class JsonValid(Measure):
 
     NaN, comments, trailing commas, single quotes, a code block or words around it are not JSON, nor is
     nesting of more than 100 levels. An output that is no text (a dict from a client that has parsed it) is
-    valid if it could be written as JSON.
+    valid if it could be written as JSON. msgspec checks short texts where it is installed
+    (``promptmigrate[json]``); what it refuses, the standard library decides, so the values are the same.
 
     Kinds of evidence: ``match``, ``empty``, ``invalid_json`` (``at`` is the place of the first error),
     ``fenced_json``, ``text_around_json``, ``wrong_type``, ``repeated_key``.
