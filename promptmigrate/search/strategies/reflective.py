@@ -2,9 +2,9 @@
 
 1. Seeds: the original, the contract mined from production's answers, step by step, placement; with demos too.
 2. Chains: the best bare seed is rewritten from its failures on train rows, again and again; the ends race,
-   bare and with demos. Then generations: the incumbent (and, when that brings nothing, another parent by Pareto
-   frequency) shows its failures; proposals that pass the guard are tried on these failures; those that mend
-   some, what all of them add, and a combination of rules and demos race with the incumbent.
+   bare and with demos. Then generations: the incumbent (and, when that brings nothing, another parent by
+   Pareto frequency) shows its failures; proposals that pass the guard are tried on these failures; those that
+   mend some, what all of them add, and a combination of rules and demos race with the incumbent.
 3. When generations bring nothing: settings of the bounded knobs, more combinations and removal tests.
 4. The finalists meet once more on further validation rows, and the original with them. What calls that leaves
    go into more generations.
