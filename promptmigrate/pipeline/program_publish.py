@@ -12,7 +12,7 @@ from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.prepare import route_path
 from promptmigrate.pipeline.program import Components
-from promptmigrate.publish import load, register, write_route
+from promptmigrate.publish import current, load, register, told, write_route
 from promptmigrate.types import Prompt, Variant
 
 
@@ -40,8 +40,7 @@ def publish_program(
     if record.unnamed(work):
         listener.note("no route written: it needs the model that production runs; name source.model for one")
         return summary
-    routes = _routes(work, program, versions, summary)
-    listener.note(f"wrote {', '.join(routes.values())}")
+    routes = _routes(work, program, versions, summary, listener)
     return {**summary, "route": next(iter(routes.values())), "routes": routes}
 
 
@@ -106,12 +105,17 @@ def _pointed(name: str, alias: str, tracking_uri: str | None) -> int | None:
 
 
 def _routes(
-    work: record.Work, program: Components, versions: Mapping[str, str], summary: Mapping[str, Any]
+    work: record.Work,
+    program: Components,
+    versions: Mapping[str, str],
+    summary: Mapping[str, Any],
+    listener: Listener,
 ) -> dict[str, str]:
     config, gate = work.config, work.gate
     candidate, production = gate.chosen.candidate, gate.production
     found = {}
     for name, prompt in candidate.components.items():
+        before = current(route_path(config, name))
         route = write_route(
             route_path(config, name),
             name=f"{config.name}.{name}",
@@ -135,6 +139,7 @@ def _routes(
             tracking_uri=config.mlflow.tracking_uri,
         )
         shutil.copyfile(route, work.run.path / f"route.{name}.yaml")
+        listener.note(told(route, before))
         found[name] = str(route)
     return found
 

@@ -10,7 +10,7 @@ from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.prepare import route_path
 from promptmigrate.pipeline.program_publish import publish_program
-from promptmigrate.publish import finish_run, register, start_run, write_route
+from promptmigrate.publish import current, finish_run, register, start_run, told, write_route
 
 
 def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
         listener.note("no route written: it needs the model that production runs; name source.model for one")
         return {**summary, "prompt_version": version}
     models = (work.gate.production.model, work.gate.chosen.candidate.model)
+    before = current(route_path(config))
     route = write_route(
         route_path(config),
         name=config.name,
@@ -72,7 +73,7 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
         tracking_uri=uri,
     )
     shutil.copyfile(route, work.run.path / "route.yaml")
-    listener.note(f"wrote {route}")
+    listener.note(told(route, before))
     return {**summary, "prompt_version": version, "route": str(route)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptmigrate.publish.registry import PromptInfo, load, model_config, register
-from promptmigrate.publish.route import current, write_route
+from promptmigrate.publish.route import current, told, write_route
 from promptmigrate.publish.runs import finish_run, start_run
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "model_config",
     "register",
     "start_run",
+    "told",
     "write_route",
 ]

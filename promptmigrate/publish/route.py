@@ -74,9 +74,10 @@ def write_route(
     """Write the route that starts to move traffic from ``production`` to ``candidate``; return ``path``.
 
     A file that is there already is kept beside it as ``<name>.r<revision>.yaml``; the new one has the next
-    revision and its timeouts, retries, sticky unit and trace settings. Writing the same route again changes
-    nothing, so a repeated run does not count revisions up. The file appears whole or not at all, and is read
-    back before this returns.
+    revision and its timeouts, retries, sticky unit and trace settings. A paused or killed route stays so.
+    A route that was written for the same run and verdict with the same variants is left as it is, whatever
+    became of its state and traffic: a repeated run moves nobody's rollout. The file appears whole or not at
+    all, and is read back before this returns.
 
     Args:
         path: The route file.
@@ -103,8 +104,8 @@ def write_route(
         "schema": SCHEMA,
         "route": name,
         "revision": 1 if before is None else before.revision + 1,
-        # Whoever killed the route decides when it serves candidates again.
-        "state": "killed" if before is not None and before.state == "killed" else "active",
+        # Whoever paused or killed the route decides when it goes on.
+        "state": "active" if before is None else before.state,
         "control": PRODUCTION,
         "unit": {"from": ["user", "session"], "missing": "control", "salt": salt or name},
         "variants": {
@@ -126,13 +127,39 @@ def write_route(
         data.update({key: old[key] for key in _KEPT if key in old})
     route = check_route(data, file=path)
     if before is not None:
-        if route.model_copy(update={"revision": before.revision}) == before:
+        if _same_decision(route, before):
             return path
         atomic_write(path.with_name(f"{path.stem}.r{before.revision}{path.suffix}"), path.read_bytes())
     atomic_write(path, dump_route(route))
     if load_route(path) != route:
         raise RouteError(f"{path} does not read back as it was written")
     return path
+
+
+def told(path: Path, before: Route | None) -> str:
+    """One line on what :func:`write_route` did to ``path``, where :func:`current` gave ``before`` earlier."""
+    route = load_route(path)
+    if before is not None and route == before:
+        shares = ", ".join(f"{name} {share / 100:g} %" for name, share in route.traffic.items())
+        return (
+            f"left {path} as it is: revision {route.revision}, {route.state}, {shares}; "
+            "it was written for this verdict already"
+        )
+    held = "" if route.state == "active" else f"; it stays {route.state} until 'state' is set to active"
+    return f"wrote {path} (revision {route.revision}){held}"
+
+
+def _same_decision(route: Route, before: Route) -> bool:
+    """Whether ``before`` was written for the decision that ``route`` is about."""
+
+    def decision(of: Route) -> object:
+        evidence = of.evidence
+        return (
+            {name: (item.model, item.params, item.prompt) for name, item in of.variants.items()},
+            evidence and (evidence.verdict, evidence.run_id, evidence.dataset),
+        )
+
+    return decision(route) == decision(before)
 
 
 def _variant(

@@ -9,7 +9,7 @@ import pytest
 from promptmigrate.config import EndpointConfig
 from promptmigrate.errors import RouteError, StorageError
 from promptmigrate.gateway.route import load_route
-from promptmigrate.publish import current, write_route
+from promptmigrate.publish import current, told, write_route
 from promptmigrate.types import Prompt, Variant
 
 OLD = Prompt.of([{"role": "system", "content": "Sort."}, {"role": "user", "content": "{{ticket}}"}])
@@ -85,11 +85,32 @@ def test_a_change_is_a_new_revision_and_the_old_one_stays_beside_it(tmp_path: Pa
     assert sorted(item.name for item in tmp_path.iterdir()) == ["support.r1.yaml", "support.yaml"]
 
 
-def test_a_killed_route_stays_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["paused", "killed"])
+def test_a_new_verdict_does_not_start_a_held_route(tmp_path: Path, state: str) -> None:
     path = write(tmp_path / "support.yaml")
-    path.write_text(path.read_text().replace("state: active", "state: killed"))
-    write(path, candidate_uri="prompts:/support/5")
-    assert load_route(path).state == "killed"
+    path.write_text(path.read_text().replace("state: active", f"state: {state}"))
+    before = current(path)
+    write(path, evidence={"verdict": "PROMOTE", "run_id": "r2", "dataset": "sha256:1"})
+    route = load_route(path)
+    assert (route.revision, route.state) == (2, state)
+    assert f"it stays {state}" in told(path, before)
+
+
+@pytest.mark.parametrize("state", ["active", "paused", "killed"])
+def test_the_same_verdict_again_leaves_an_edited_rollout_alone(tmp_path: Path, state: str) -> None:
+    path = write(tmp_path / "support.yaml")
+    assert told(path, None) == f"wrote {path} (revision 1)"
+    text = path.read_text().replace("state: active", f"state: {state}")
+    path.write_text(text.replace("production: 9950", "production: 7500").replace("date: 50", "date: 2500"))
+    edited, before = path.read_bytes(), current(path)
+    assert before is not None and before.traffic == {"production": 7500, "candidate": 2500}
+    write(path, stages=[2, 100])
+    assert path.read_bytes() == edited
+    assert [item.name for item in tmp_path.iterdir()] == ["support.yaml"]
+    assert told(path, before) == (
+        f"left {path} as it is: revision 1, {state}, production 75 %, candidate 25 %; "
+        "it was written for this verdict already"
+    )
 
 
 def test_what_is_there_is_not_overwritten_blindly(tmp_path: Path) -> None:
