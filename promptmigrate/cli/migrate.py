@@ -22,7 +22,7 @@ def migrate(
     runs: Runs = Path("runs"),
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run", help="Go on in this run folder; refused if it began with something else."),
+        typer.Option("--run", help="Go on in this run folder, with the call cache beside it."),
     ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=64, help="Processes that work on the run together.")

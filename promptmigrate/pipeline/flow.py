@@ -29,7 +29,7 @@ from promptmigrate.pipeline.plan import Plan, fit_gate, plan
 from promptmigrate.pipeline.prepare import Ready, check_gate, prepare, production_prompt
 from promptmigrate.pipeline.program import settled
 from promptmigrate.pipeline.program_contest import compete_program
-from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir
+from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir, home
 from promptmigrate.pipeline.trust import trust_in
 from promptmigrate.types import Variant
 
@@ -85,7 +85,8 @@ def migrate(
         config: The experiment.
         folder: Where files that the experiment names are looked for first; then in the working folder.
         runs: Where run folders and the call cache are.
-        run_dir: The folder of a run to go on with; refused if that began with something else.
+        run_dir: The folder of a run to go on with; refused if that began with something else. Where a call
+            cache lies beside it, that one is taken and not the one in ``runs``.
         crew: How many processes work on it.
         listener: Is told what happens.
         record_to: A file to which every paid answer is appended, for replay.
@@ -97,6 +98,7 @@ def migrate(
     """
     say = listener or Listener()
     started = datetime.now(UTC)
+    runs = home(run_dir, runs)
     with ExitStack() as stack:
         bench = _open(config, folder, runs, run_dir, crew, say, stack, record_to, replay_from)
         run, ready = bench.ready.run, bench.ready
@@ -149,6 +151,7 @@ def assist(
                 raise UsageError("joining a run of another host needs 'storage' in the experiment")
             prompt, _ = production_prompt(config, folder)
             run_dir = meeting.join(config, prompt.digest, runs, say).path
+        runs = home(run_dir, runs)
         bench = _open(config, folder, runs, run_dir, crew, say, stack, None, None)
         contenders, gate = _decide(config, bench, runs, crew, say)
         run = bench.ready.run

@@ -117,6 +117,17 @@ def unfinished(runs: Path, config: str, prompt: str, inputs: str) -> RunDir | No
     return None
 
 
+def home(run_dir: Path | None, runs: Path) -> Path:
+    """The folder whose call cache and openings belong to ``run_dir``: the one it lies in, else ``runs``.
+
+    A run that goes on with another cache would pay again for what it has paid for.
+    """
+    if run_dir is None:
+        return runs
+    beside = run_dir.resolve().parent.parent
+    return beside if beside != runs.resolve() and (beside / CACHE).exists() else runs
+
+
 def check_writable(folder: Path, *, what: str) -> None:
     """Raise :class:`StorageError` unless files can be made in ``folder`` (which may not exist yet)."""
     probe = folder

@@ -152,6 +152,18 @@ def test_kill_9_repeats_no_call_and_reaches_the_same_verdict(server: Foreign, tm
     assert result.json["delta"] == expected.json["delta"]
 
 
+def test_a_run_that_goes_on_from_another_runs_folder_pays_nothing_twice(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    first = work.run("migrate", str(work.write()), "--runs", "mine", "--json")
+    assert first.code == 0, first.err
+    calls = server.calls
+    again = work.run("migrate", "experiment.yaml", "--run", first.json["run_dir"], "--json")
+    assert again.code == 0, again.err
+    assert server.calls == calls
+    assert again.json["test_openings"] == 1
+    assert not (tmp_path / "runs").exists()
+
+
 def test_outages_are_retried_and_counted(server: Foreign, tmp_path: Path):
     server.fault = lambda number: {0: 503, 5: 429}.get(number % 20)
     work = project(tmp_path, server)
