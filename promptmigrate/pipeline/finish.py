@@ -79,7 +79,7 @@ def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:
             measures=work.evaluator.measures,
             rows=judged.pairs,
             rules=judged.rules,
-            verdict=judged.verdict,
+            verdict=judged.decided,
             others=[(one.candidate, one.pairs) for one in gate.judged if one is not judged],
             place=gate.judged.index(judged),
             openings=_openings(work),

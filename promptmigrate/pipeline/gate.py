@@ -13,6 +13,7 @@ from promptmigrate.files import digest
 from promptmigrate.pipeline.pairs import pair
 from promptmigrate.pipeline.plan import Plan, gate_rows
 from promptmigrate.pipeline.program import Components
+from promptmigrate.pipeline.yardstick import hold, lost
 from promptmigrate.types import Dataset, Example, Prompt, Variant
 
 
@@ -25,6 +26,8 @@ class Judged:
     pairs: tuple[PairedRow, ...]
     rules: Rules
     verdict: Verdict
+    decided: Verdict
+    """What rows and rules alone give; ``verdict`` is held back where production could not answer."""
     warnings: tuple[str, ...] = ()
 
 
@@ -117,13 +120,15 @@ def run_gate(
         for index, candidate in enumerate(candidates)
     }
     verdicts = decide_all(pairs, rules)
+    gone = lost(rows, baseline, production)
     judged = tuple(
         Judged(
             candidate=candidate,
             measured=measured,
             pairs=pairs[str(index)],
             rules=rules,
-            verdict=verdicts[str(index)],
+            verdict=hold(verdicts[str(index)], gone),
+            decided=verdicts[str(index)],
             warnings=_cut(rows, measured, candidate, "the candidate"),
         )
         for index, candidate in enumerate(candidates)
@@ -137,7 +142,11 @@ def run_gate(
         registry=openings,
         rows=rows,
         rerun=plan.rerun,
-        warnings=(*plan.warnings, *_cut(rows, baseline, production, "production")),
+        warnings=(
+            *plan.warnings,
+            *_cut(rows, baseline, production, "production"),
+            *([gone.sentence] if gone.sentence and not gone.noticeable else []),
+        ),
     )
 
 

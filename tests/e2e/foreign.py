@@ -134,6 +134,8 @@ class Foreign:
         self.latency_s = latency_s
         self.fault = fault
         """Request number -> HTTP status to fail with, or None."""
+        self.blocked: Callable[[str, str], bool] | None = None
+        """Model and text of the last message -> whether its content filter blocks the answer."""
         self.log: list[tuple[str, str]] = []
         self.answered: Counter[str] = Counter()
         self.base_url = ""
@@ -167,6 +169,7 @@ class Foreign:
             )
         await asyncio.sleep(self.latency_s)
         text = answer(body["model"], body["messages"])
+        blocked = self.blocked is not None and self.blocked(body["model"], body["messages"][-1]["content"])
         self.answered[fingerprint] += 1
         asked = sum(len(m["content"]) for m in body["messages"]) // 4
         return web.json_response(
@@ -175,7 +178,11 @@ class Foreign:
                 "object": "chat.completion",
                 "model": body["model"],
                 "choices": [
-                    {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+                    {
+                        "index": 0,
+                        "message": {"role": "assistant", "content": "" if blocked else text},
+                        "finish_reason": "content_filter" if blocked else "stop",
+                    }
                 ],
                 "usage": {"prompt_tokens": asked, "completion_tokens": len(text) // 4 + 1},
             }

@@ -293,6 +293,24 @@ def test_a_production_that_fails_its_own_measure_is_no_yardstick(server: Foreign
     assert result.json["prompt_version"] is None
 
 
+def test_a_production_that_is_blocked_today_is_no_yardstick(server: Foreign, tmp_path: Path):
+    server.blocked = lambda model, text: model == "grand" and sum(text.encode()) % 4 == 0
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code == 101, result.err
+    reason = result.json["reasons"][0]
+    assert "answers of production came back" in reason and "gate.baseline: recorded" in reason
+    assert result.json["route"] is None and result.json["prompt_version"] is None
+    assert "came back" in (tmp_path / result.json["run_dir"] / "report.html").read_text()
+    bundle = result.json["bundle"]["path"]
+    checked = work.run("verify", bundle)
+    assert checked.code == 0, checked.err
+    # What production once answered can be the yardstick.
+    recorded = work.write(gate={"margin": 0.1, "baseline": "recorded"})
+    result = work.run("migrate", str(recorded), "--json")
+    assert result.code == 0, result.err
+
+
 def test_without_a_source_the_recorded_answers_are_the_yardstick(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server, margin=0.1)
     del work.config["source"]
