@@ -17,12 +17,13 @@ from promptmigrate.errors import StorageError, UsageError
 from promptmigrate.evaluate import Evaluator, OutcomeLog, ProgramRunner, calls_per_row
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
+from promptmigrate.pipeline.afford import allowances, within
 from promptmigrate.pipeline.contest import Contender, compete
 from promptmigrate.pipeline.crew import ALONE, Crew, storage_url, study_url
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
 from promptmigrate.pipeline.forecast import Forecast, forecast
-from promptmigrate.pipeline.gate import Gate, Trust, run_gate
+from promptmigrate.pipeline.gate import Gate, Trust, production_variant, run_gate
 from promptmigrate.pipeline.measures import describe, measures, models
 from promptmigrate.pipeline.meeting import Meeting
 from promptmigrate.pipeline.plan import Plan, fit_gate, plan
@@ -276,7 +277,7 @@ def _decide(
         # Others may be in the gate already, so what is left says nothing to one that comes later.
         else agreed
         if not crew.leads
-        else fit_gate(agreed, ready.dataset, left=left, retry_rate=bench.evaluator.retry_rate)
+        else _affordable(config, bench, agreed, [contender.found.best for contender in contenders], left)
     )
     if not planned:
         ready.run.write_state(gate_rows=budget.gate_rows)
@@ -294,6 +295,18 @@ def _decide(
         program=ready.components,
     )
     return contenders, gate
+
+
+def _affordable(
+    config: Config, bench: _Bench, agreed: Plan, candidates: list[Variant], left: int | None
+) -> Plan:
+    """The gate that calls, tokens and minutes pay for; rows that are opened must all be answered."""
+    ready = bench.ready
+    fitted = fit_gate(agreed, ready.dataset, left=left, retry_rate=bench.evaluator.retry_rate)
+    production = [production_variant(config, ready.prompt, ready.components)] if agreed.rerun else []
+    sides = [*production, *candidates]
+    found = allowances(config, ready.dataset, fitted, sides, bench.evaluator, bench.door)
+    return within(fitted, ready.dataset, found)
 
 
 def _finished(

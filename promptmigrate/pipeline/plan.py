@@ -15,7 +15,8 @@ DEFAULT_CALLS = 4000
 """What a search plans with where no budget limits the calls."""
 MOST_AT_A_TIME = 64
 _LEAST_SEARCH_ROWS = 10
-_LEAST_GATE_ROWS = 20
+LEAST_GATE_ROWS = 20
+"""With fewer no verdict can be had."""
 _GATE_SHARE = 0.5
 """Of a budget that is too small for all test rows, what the gate gets."""
 _SEARCH_TIME = 0.7
@@ -45,6 +46,8 @@ class Plan:
     """Kept for retries, and for calls whose answer a crash lost."""
     gate_usd: float = 0.0
     """What the gate will cost at most by estimate, in USD, as far as prices are known."""
+    gate_tokens: int = 0
+    """What the gate will take by estimate."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -62,7 +65,8 @@ class Plan:
             calls=budget.calls
             and budget.calls - self.gate_calls - self.spare_calls // 2 - later * self.search_calls,
             usd=budget.usd and max((budget.usd - self.gate_usd) * share, budget.usd * 0.1),
-            tokens=budget.tokens,
+            tokens=budget.tokens
+            and int(max((budget.tokens - self.gate_tokens) * share, budget.tokens * 0.1)),
             minutes=budget.minutes and budget.minutes * _SEARCH_TIME * share,
         )
 
@@ -90,13 +94,16 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
     if budget.usd is not None and (warning := _unpriced(config, door)) is not None:
         warnings.append(warning)
     tokens = _tokens_per_call(dataset, prompt)
+    # A candidate's prompt is longer than the original.
+    longer = _GROWTH * (tokens - _ANSWER_TOKENS) + _ANSWER_TOKENS
+    gate_tokens = (rerun * tokens + targets * longer) / (rerun + targets)
     a_row = calls_per_row * repeats * (targets + rerun) + (0 if rerun else calls_per_row - 1)
     # How many calls each limit buys, were all of them of the gate's kind.
     bought: dict[str, float] = {}
     if budget.calls:
         bought["calls"] = budget.calls
     if budget.tokens:
-        bought["tokens"] = budget.tokens / tokens
+        bought["tokens"] = budget.tokens / gate_tokens
     if budget.usd and money.gate:
         bought["usd"] = budget.usd / money.gate
     there = len(dataset.split("test"))
@@ -106,20 +113,20 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
     if budget.usd is not None and money.search:
         limits["usd"] = gate + max(0, int((budget.usd - gate * money.gate) / money.search))
     if budget.tokens is not None:
-        limits["tokens"] = int(budget.tokens / tokens)
+        limits["tokens"] = gate + max(0, int((budget.tokens - gate * gate_tokens) / longer))
     tightest = min(limits, key=limits.__getitem__)
     limit = int(limits[tightest])
     spare = min(2 * MOST_AT_A_TIME, max(12, math.ceil(limit * 0.1))) if bought else 0
     search = (limit - gate - spare) // targets
     least = _LEAST_SEARCH_ROWS * calls_per_row
     enough = math.ceil(there * a_row / _GATE_SHARE)
-    fewest = min(_LEAST_GATE_ROWS, there)
+    fewest = min(LEAST_GATE_ROWS, there)
     if rows < fewest or search < least:
         needed = math.ceil(max(fewest * a_row / _GATE_SHARE, gate + spare + least * targets))
         raise BudgetExceeded(
             f"the budget ends before a verdict: about {_fit(limit, bought)} calls fit, and a gate on only "
             f"{fewest} test rows with a small search needs {needed}; raise "
-            + _raise_to(tightest, needed, enough, there, tokens, max(money.gate, money.search))
+            + _raise_to(tightest, needed, enough, there, longer, max(money.gate, money.search))
         )
     if rows < there:
         warnings.append(
@@ -136,6 +143,7 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
         search_calls=min(search, DEFAULT_CALLS),
         spare_calls=spare,
         gate_usd=gate * money.gate,
+        gate_tokens=math.ceil(gate * gate_tokens),
         warnings=tuple(warnings),
     )
 
@@ -175,7 +183,7 @@ def fit_gate(plan: Plan, dataset: Dataset, *, left: int | None, retry_rate: floa
     rows = int(left / (a_row * (1 + 1.1 * retry_rate)))
     if rows >= plan.gate_rows:
         return plan
-    fewest = min(_LEAST_GATE_ROWS, len(dataset.split("test")))
+    fewest = min(LEAST_GATE_ROWS, len(dataset.split("test")))
     if rows < fewest:
         raise BudgetExceeded(
             f"the budget ended before the gate: {left} calls are left, {fewest} test rows need "

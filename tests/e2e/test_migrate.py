@@ -164,6 +164,14 @@ def test_a_run_that_goes_on_from_another_runs_folder_pays_nothing_twice(server: 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("tokens", [60_000, 150_000])
+def test_a_budget_of_tokens_keeps_enough_for_a_verdict(server: Foreign, tmp_path: Path, tokens: int):
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write(budget={"tokens": tokens})), "--json")
+    assert result.code in (0, 101), result.err
+    assert result.json["rows"]["test"] >= 20
+
+
 def test_outages_are_retried_and_counted(server: Foreign, tmp_path: Path):
     server.fault = lambda number: {0: 503, 5: 429}.get(number % 20)
     work = project(tmp_path, server)

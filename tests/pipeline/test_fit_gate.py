@@ -4,6 +4,7 @@ import pytest
 
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.lm import Door
+from promptmigrate.pipeline.afford import Allowance, within
 from promptmigrate.pipeline.plan import Plan, fit_gate, plan
 from promptmigrate.types import Dataset
 from tests.pipeline.test_plan import PROMPT, config, dataset
@@ -50,3 +51,25 @@ def test_repeats_and_targets_are_planned_for(data: Dataset):
     assert budgets == [
         2000 - found.gate_calls - found.spare_calls // 2 - left * found.search_calls for left in (2, 1, 0)
     ]
+
+
+def test_the_search_may_not_take_the_tokens_of_the_gate(data: Dataset):
+    settings = config(budget={"tokens": 60_000})
+    with Door.open() as door:
+        found = plan(settings, data, PROMPT, 1, door)
+    budget = found.search_budget(settings)
+    assert budget.tokens is not None
+    assert found.gate_tokens > 50 * 2 * 150
+    assert budget.tokens + found.gate_tokens == 60_000
+
+
+def test_tokens_that_do_not_reach_open_fewer_rows_or_none(planned: Plan, data: Dataset):
+    def left(rows: int) -> Allowance:
+        return Allowance(rows=rows, limit="tokens", left="9,000 tokens", a_row="about 300")
+
+    assert within(planned, data, [left(planned.gate_rows)]) is planned
+    fewer = within(planned, data, [left(30), left(25)])
+    assert (fewer.gate_rows, fewer.gate_calls) == (25, 50)
+    assert "budget.tokens pays for 25" in fewer.warnings[-1]
+    with pytest.raises(BudgetExceeded, match="no test row was opened. Raise budget.tokens"):
+        within(planned, data, [left(10)])
