@@ -23,7 +23,12 @@ def schema() -> None:
 @app.command("check")
 def check(config: Annotated[Path, typer.Argument(help="The experiment file.")]) -> None:
     """Validate an experiment file without reading data or sending anything."""
-    from promptmigrate.config import load_config
+    from promptmigrate.config import load_config, unknown_params
+    from promptmigrate.pipeline.check import checks
 
     found = load_config(config)
+    for _, test in checks(found, config.parent):
+        test()
+    for line in unknown_params(found):
+        typer.echo(f"note: {line}", err=True)
     typer.echo(f"{config} is valid: {found.name}, {len(found.models)} models", err=True)

@@ -70,6 +70,10 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
     if not loaded:
         return
     config = loaded[0]
+    from promptmigrate.pipeline.check import checks
+
+    for name, test in checks(config, path.parent):
+        check(name, test)
     check("MLflow store", lambda: _store(config.mlflow.tracking_uri))
 
     def prompt() -> str:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from promptmigrate.config.params import mistakes
 from promptmigrate.config.schema import Config
 from promptmigrate.config.sections import PromptConfig
 from promptmigrate.errors import ConfigError, TemplateError
@@ -73,7 +74,14 @@ def parse_config(data: object, *, lines: Lines | None = None, file: Path | None 
     for key, prompt in given.items():
         line = (lines or Lines()).get(tuple(key.split(".", 1)))
         _check_prompt(prompt, key, file, line)
+    for place, said in mistakes(config):
+        raise ConfigError(said, file=file, line=_line(lines or Lines(), place), key=".".join(map(str, place)))
     return config
+
+
+def _line(lines: Lines, place: tuple[str | int, ...]) -> int | None:
+    """The line of the innermost key of ``place`` that is known."""
+    return next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), None)
 
 
 def _check_prompt(given: str | PromptConfig, key: str, file: Path | None, line: int | None) -> None:
@@ -112,11 +120,7 @@ def _config_error(error: ValidationError, lines: Lines, file: Path | None) -> Co
     ):
         location = tuple(int(part) if part.isdigit() else part for part in named[1].split("."))
     key = ".".join(str(part) for part in location)
-    line: int | None = None
-    for length in range(len(location), -1, -1):
-        if location[:length] in lines:
-            line = lines[location[:length]]
-            break
+    line = _line(lines, location)
     message = finding["msg"].removeprefix("Value error, ")
     match finding["type"]:
         case "extra_forbidden":

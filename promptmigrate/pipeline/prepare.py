@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptmigrate import mlflow_store
-from promptmigrate.config import Config, inline_prompt
+from promptmigrate.config import Config, inline_prompt, unknown_params
 from promptmigrate.decide import DERIVED
 from promptmigrate.errors import ConfigError, DataError, TemplateError
 from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, write_dataset
@@ -75,6 +75,8 @@ def prepare(
     for each in [prompt] if program is None else program.prompts.values():
         check_length(config, each)
     strategy(config.search.strategy)
+    for line in unknown_params(config):
+        say.note(line)
     inputs = inputs_digest(config, folder, seeds, code=None if program is None else program.file)
     say.stage("Harvest")
     run, dataset, warnings = _open(config, prompt, uri, folder, runs, run_dir, inputs, crew, say, stack)
@@ -251,14 +253,7 @@ def check_baseline(config: Config, dataset: Dataset) -> None:
 
 def check_gate(config: Config, dataset: Dataset, scorers: Sequence[str]) -> None:
     """Raise ConfigError where the gate is to look at what is not there."""
-    for name in config.gate.guardrails.scores:
-        if name not in scorers:
-            near = difflib.get_close_matches(name, scorers, n=1, cutoff=0.5)
-            raise ConfigError(
-                f"gate.guardrails.scores names {name!r}, which is no scorer of this experiment; "
-                + (f"did you mean {near[0]!r}?" if near else f"they are {', '.join(scorers)}"),
-                key="gate.guardrails.scores",
-            )
+    check_guardrails(config, scorers)
     known = {*DERIVED, *(key for example in dataset for key in example.metadata)}
     for name in config.gate.slices.by:
         if name not in known:
@@ -266,6 +261,18 @@ def check_gate(config: Config, dataset: Dataset, scorers: Sequence[str]) -> None
                 f"gate.slices.by names {name!r}, which no row has in its metadata; use "
                 f"{', '.join(DERIVED)} or a metadata key",
                 key="gate.slices.by",
+            )
+
+
+def check_guardrails(config: Config, scorers: Sequence[str]) -> None:
+    """Raise ConfigError where gate.guardrails.scores names what is no scorer."""
+    for name in config.gate.guardrails.scores:
+        if name not in scorers:
+            near = difflib.get_close_matches(name, scorers, n=1, cutoff=0.5)
+            raise ConfigError(
+                f"gate.guardrails.scores names {name!r}, which is no scorer of this experiment; "
+                + (f"did you mean {near[0]!r}?" if near else f"they are {', '.join(scorers)}"),
+                key="gate.guardrails.scores",
             )
 
 

@@ -66,6 +66,55 @@ def test_check_names_what_is_wrong(tmp_path: Path):
     assert result.stderr == "promptmigrate: x.yaml:1: unknown key 'nam'; did you mean 'name'?\n"
 
 
+FINE = """name: x
+prompt: {text: 'Say {{a}}'}
+source: {model: sim/triage-large}
+targets: [{model: mine/small, params: {temperature: 0, guided_choice: [a]}}]
+endpoints: {mine: {base_url: 'https://example.org/v1'}}
+data: {traces: {file: a.jsonl}}
+scorers: [{use: exact_match}]
+search: {strategy: reflective}
+gate: {margin: 0.1, guardrails: {scores: {}}}
+"""
+
+
+def test_check_takes_what_migrate_would_take(tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text("")
+    for text in (FINE, FINE.replace("exact_match", "auto"), FINE.replace("exact_match", "format_contract")):
+        (tmp_path / "x.yaml").write_text(text)
+        result = run(tmp_path, "config", "check", "x.yaml")
+        assert result.returncode == 0, result.stderr
+        assert "note: targets.0.params.guided_choice is not widely known" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("use: exact_match", "use: exact_mach", "exact_match"),
+        ("use: exact_match", "use: exact_match, ignore_cas: true", "ignore_cas"),
+        ("use: exact_match", "use: correctness", "asks a model"),
+        ("scores: {}", "scores: {safety: 0.01}", "'safety', which is no scorer"),
+        ("reflective", "gepaa", "did you mean 'gepa'"),
+        ("a.jsonl", "nope.jsonl", "there is no file nope.jsonl"),
+        ("mine/small", "mone/small", "no endpoint for model 'mone/small'"),
+        ("https://example.org", "example.org", "must start with https://"),
+        ("https://example.org", "http://10.1.2.3", "plain http to another machine"),
+        ("https://example.org", "https://me:pw@example.org", "must not contain a user or password"),
+        ("temperature: 0", "temprature: 0", "did you mean 'temperature'"),
+        ("temperature: 0", "temperature: nine", "must be a number, got 'nine'"),
+    ],
+)
+def test_check_and_doctor_refuse_what_migrate_refuses(tmp_path: Path, old: str, new: str, said: str):
+    assert old in FINE
+    (tmp_path / "a.jsonl").write_text("")
+    (tmp_path / "x.yaml").write_text(FINE.replace(old, new))
+    for command in (["config", "check", "x.yaml"], ["doctor", "x.yaml"]):
+        result = run(tmp_path, *command)
+        assert result.returncode == 2
+        assert said in result.stderr
+    assert "pw@" not in result.stderr
+
+
 def test_doctor_says_what_to_fix(tmp_path: Path):
     fine = run(tmp_path, "doctor", "--json")
     assert fine.returncode == 0, fine.stderr
