@@ -104,7 +104,7 @@ def show(report: Report) -> None:
     out.print(
         f"{report.traces} traces of {report.experiment}: {report.written} assessments written, "
         f"{report.present} were there; {report.calls} judge calls, {report.cached} answers from the cache, "
-        f"${report.usd:.4f}",
+        f"{_money(report)}",
         markup=False,
     )
     for reason, count in sorted(report.skipped.items()):
@@ -125,3 +125,10 @@ def show(report: Report) -> None:
         )
     if report.summary:
         out.print(table)
+
+
+def _money(report: Report) -> str:
+    if report.usd is None:
+        return "price unknown"
+    more = f" and {report.usd_unknown_calls} calls of unknown price" if report.usd_unknown_calls else ""
+    return f"${report.usd:.4f}{more}"

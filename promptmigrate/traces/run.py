@@ -69,8 +69,10 @@ class Report:
     calls: int = 0
     """Requests sent to judges."""
     cached: int = 0
-    usd: float = 0.0
-    """What they cost, as far as prices are known."""
+    usd: float | None = 0.0
+    """What they cost, as far as prices are known; None: calls were sent, and no price is known."""
+    usd_unknown_calls: int = 0
+    """Requests whose price is not known; they are not in ``usd``."""
     stopped: str | None = None
     """Why the run ended before it was through."""
 
@@ -148,7 +150,8 @@ class _Run:
         finally:
             spend = self._door.spend
             self._report.calls, self._report.cached = sum(spend.calls.values()), spend.cached
-            self._report.usd = spend.usd
+            self._report.usd_unknown_calls = spend.usd_unknown_calls
+            self._report.usd = None if spend.usd_unknown_calls and not spend.usd else spend.usd
         if isinstance(self._stop, BudgetExceeded):
             self._report.stopped = str(self._stop)
         elif self._stop is not None:

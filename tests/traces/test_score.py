@@ -230,6 +230,8 @@ def test_names_and_a_judge_for_those_that_need_one() -> None:
     assert found[1].model == "acme/judge"  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="correctness asks a model"):
         load_scoring("label_match,correctness")
+    with pytest.raises(ConfigError, match="option 'guidelines' needs at least one text"):
+        load_scoring("guidelines", judge="acme/judge")
     with pytest.raises(ConfigError, match="did you mean 'label_match'"):
         load_scoring("label_mach")
     with pytest.raises(ConfigError, match="no scorer is given"):
@@ -316,6 +318,33 @@ def test_the_command(uri: str, tmp_path: Path) -> None:
     wrong = command("--experiment", "prod", "--tracking-uri", uri, "--scorers", "x", folder=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("promptmigrate: --scorers: scorers.0: there is no scorer 'x'")
+
+
+def test_an_unknown_price_is_said_and_a_known_one_is_told(
+    uri: str, provider: Provider, tmp_path: Path, filled: Path
+) -> None:
+    file = tmp_path / "s.yaml"
+    text = (
+        "scorers: [{use: correctness, judge: acme/judge, cascade: false}]\n"
+        f"endpoints: {{acme: {{base_url: '{provider.url}', check_models: false}}}}\n"
+    )
+    given = ("--experiment", "prod", "--scorers", str(file), "--tracking-uri")
+    file.write_text(text)
+    done = command(*given, uri, "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["calls"] == told["usd_unknown_calls"] == 4
+    assert told["usd"] is None
+    copies = []
+    for name in ("one.db", "two.db"):
+        copy = tmp_path / name
+        copy.write_bytes(filled.read_bytes())
+        copies.append(f"sqlite:///{copy}")
+    unknown = command(*given, copies[0], "--runs", "other", folder=tmp_path)
+    assert "price unknown" in unknown.stderr and "$" not in unknown.stderr
+    file.write_text(text + "prices: {acme/judge: {input_per_mtok: 1000, output_per_mtok: 1000}}\n")
+    priced = command(*given, copies[1], "--runs", "third", "--json", folder=tmp_path)
+    assert json.loads(priced.stdout)["usd"] > 0
 
 
 @pytest.mark.slow
