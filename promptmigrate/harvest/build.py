@@ -25,6 +25,10 @@ class Built:
     """Calls that were merged into another one with the same inputs."""
     conflicts: int
     """Examples whose calls had different answers."""
+    contradictions: int
+    """Inputs whose calls were said to have different right answers."""
+    undecided: int
+    """Those of them for which more than half did not agree; they are left out."""
     shared: int
     """Examples whose calls came from more than one group."""
     redactions: Mapping[str, int]
@@ -39,9 +43,10 @@ def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -
     salted hash of itself, so no user name survives and two datasets cannot be joined by it.
 
     Of the calls with the same inputs, the answer given most often is the reference (of equally frequent ones
-    the latest), each expectation is the latest, and the group is that of the earliest call: it stays when
-    calls are added later, so the Example stays in its split. The weight stays 1; ``count`` in the metadata
-    says how many calls there were.
+    the latest), and the group is that of the earliest call: it stays when calls are added later, so the
+    Example stays in its split. Where the calls state different expectations, the one that more than half of
+    those with any state is taken; where none is, nobody knows what is right, and the row is left out. The
+    weight stays 1; ``count`` in the metadata says how many calls there were.
 
     Args:
         calls: In any order; the ``timestamp`` of their metadata tells which came first, else their order.
@@ -55,12 +60,18 @@ def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -
         clean = _redacted(call, name, kinds, found)
         merged.setdefault(_spaced(clean.inputs), []).append(clean)
     # By id: the same order whatever order the calls came in.
-    examples = tuple(sorted((_merge(group) for group in merged.values()), key=lambda example: example.id))
+    known = {key: _expected(group) for key, group in merged.items()}
+    kept = {key: group for key, group in merged.items() if known[key] is not None}
+    examples = tuple(
+        sorted((_merge(group, known[key] or {}) for key, group in kept.items()), key=lambda e: e.id)
+    )
     return Built(
         examples=examples,
-        duplicates=len(calls) - len(examples),
-        conflicts=sum(len({call.reference for call in group} - {None}) > 1 for group in merged.values()),
-        shared=sum(len({call.group for call in group} - {""}) > 1 for group in merged.values()),
+        duplicates=len(calls) - len(merged),
+        conflicts=sum(len({call.reference for call in group} - {None}) > 1 for group in kept.values()),
+        contradictions=sum(_contradict(group) for group in merged.values()),
+        undecided=len(merged) - len(kept),
+        shared=sum(len({call.group for call in group} - {""}) > 1 for group in kept.values()),
         redactions=dict(sorted(found.items())),
     )
 
@@ -108,7 +119,31 @@ def _value(value: Any, kinds: Collection[str], found: Counter[str]) -> Any:
     return clean
 
 
-def _merge(calls: Sequence[Call]) -> Example:
+def _stated(calls: Sequence[Call]) -> dict[str, list[Any]]:
+    """Expectation -> what the calls that state it say."""
+    found: dict[str, list[Any]] = {}
+    for call in calls:
+        for name, value in call.expectations.items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _contradict(calls: Sequence[Call]) -> bool:
+    return any(value != values[0] for values in _stated(calls).values() for value in values)
+
+
+def _expected(calls: Sequence[Call]) -> dict[str, Any] | None:
+    """The expectations of calls with the same inputs; None where one has no majority."""
+    chosen: dict[str, Any] = {}
+    for name, values in _stated(calls).items():
+        most = max(values, key=values.count)
+        if 2 * values.count(most) <= len(values):
+            return None
+        chosen[name] = most
+    return chosen
+
+
+def _merge(calls: Sequence[Call], expectations: dict[str, Any]) -> Example:
     """One Example of the calls with the same inputs, given earliest first."""
     first = calls[0]
     # Of several spacings one is kept, the same whatever order the calls came in.
@@ -119,9 +154,6 @@ def _merge(calls: Sequence[Call]) -> Example:
     if answered:
         most = max(counts.values())
         chosen = next(call for call in reversed(answered) if counts[call.reference] == most)
-    expectations: dict[str, Any] = {}
-    for call in calls:
-        expectations.update(call.expectations)
     metadata = dict(chosen.metadata)
     if len(calls) > 1:
         metadata[COUNT] = len(calls)

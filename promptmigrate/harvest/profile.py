@@ -32,6 +32,10 @@ class Profile:
     """Calls merged into an Example with the same inputs."""
     conflicts: int
     """Examples whose calls had different answers; the most frequent is the reference."""
+    contradictions: int
+    """Inputs whose calls state different right answers; what more than half of them state is taken."""
+    undecided: int
+    """Those of them without such a majority; they are left out."""
     shared: int
     """Examples seen in several groups; each belongs to the first."""
     redactions: Mapping[str, int]
@@ -57,13 +61,20 @@ class Profile:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the verdict must know about the data, one sentence each."""
-        if not self.conflicts:
-            return ()
-        return (
-            f"production gave different answers to the same inputs on {self.conflicts} of {self.kept} rows; "
-            "the most frequent one is the reference, so a candidate that gives another of them counts as "
-            "wrong there",
-        )
+        found = []
+        if self.conflicts:
+            found.append(
+                f"production gave different answers to the same inputs on {self.conflicts} of {self.kept} "
+                "rows; the most frequent one is the reference, so a candidate that gives another of them "
+                "counts as wrong there"
+            )
+        if self.contradictions:
+            found.append(
+                f"the expectations contradict each other on {self.contradictions} inputs that are there more "
+                f"than once; {self.contradictions - self.undecided} are taken as more than half of them say, "
+                f"{self.undecided} are left out: correct them in {self.source}"
+            )
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -113,6 +124,8 @@ def profile(dataset: Dataset, built: Built, tally: Tally) -> Profile:
         dropped=dict(tally.dropped.most_common()),
         duplicates=built.duplicates,
         conflicts=built.conflicts,
+        contradictions=built.contradictions,
+        undecided=built.undecided,
         shared=built.shared,
         redactions=built.redactions,
         groups=len({example.cluster for example in dataset}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from promptmigrate.errors import DataError
 from promptmigrate.harvest import check_size
 from promptmigrate.harvest._call import Call
-from promptmigrate.harvest.build import build, hide_group
+from promptmigrate.harvest.build import Built, build, hide_group
 from promptmigrate.harvest.splits import assign
 from promptmigrate.types import Dataset, Example
 
@@ -76,18 +76,34 @@ def test_the_most_frequent_then_the_latest_answer_is_the_reference() -> None:
     assert reference(None, None) is None
 
 
-def test_merged_calls_keep_their_traces_and_the_latest_expectation() -> None:
+def test_of_contradictory_expectations_the_majority_counts_and_without_one_the_row_is_left_out() -> None:
+    def built(*labels: str | None) -> Built:
+        rows = [call("t", "a", at=n, expectations={"label": x} if x else {}) for n, x in enumerate(labels)]
+        return build([*rows, call("other", "a", expectations={"label": "a"})], name="n")
+
+    settled = built("a", None, "b", "a")
+    assert [e.expectations for e in settled.examples] == [{"label": "a"}] * 2
+    assert (settled.contradictions, settled.undecided, settled.duplicates) == (1, 0, 3)
+    for labels in (("a", "b"), ("a", "b", "c"), ("a", "a", "b", "b")):
+        open_question = built(*labels)
+        assert [e.inputs for e in open_question.examples] == [{"ticket": "other"}]
+        assert (open_question.contradictions, open_question.undecided) == (1, 1)
+        assert open_question.duplicates == len(labels) - 1
+    assert built("a", "a", None).contradictions == 0
+
+
+def test_merged_calls_keep_their_traces_and_their_expectations() -> None:
     built = build(
         [
-            call("t", "a", at=2, trace_ids=("t2",), expectations={"label": "new"}),
-            call("t", "a", at=1, trace_ids=("t1",), expectations={"label": "old", "tone": "kind"}),
+            call("t", "a", at=2, trace_ids=("t2",), expectations={"label": "x"}),
+            call("t", "a", at=1, trace_ids=("t1",), expectations={"label": "x", "tone": "kind"}),
             call("t", "b", at=3, trace_ids=("t3",)),
         ],
         name="n",
     )
     (example,) = built.examples
     assert example.trace_ids == ("t1", "t2", "t3")
-    assert example.expectations == {"label": "new", "tone": "kind"}
+    assert example.expectations == {"label": "x", "tone": "kind"}
     assert (example.weight, example.metadata["count"], example.metadata["answers"]) == (1.0, 3, 2)
     assert (built.duplicates, built.conflicts) == (2, 1)
 
