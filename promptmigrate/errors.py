@@ -10,6 +10,7 @@
     │   ├── RouteError                a route file
     │   ├── EndpointError             an endpoint that is unreachable, refuses the key or lacks the model
     │   └── StorageError              a folder or store that cannot be read or written
+    ├── EndpointDown                  exit code 1: an endpoint stopped answering; the run can go on later
     ├── BudgetExceeded                exit code 3: the next call would go over a budget
     └── CallFailed                    a model call that ended without an answer (gateway callers see it)
 
@@ -74,6 +75,10 @@ class EndpointError(UsageError):
 
 class StorageError(UsageError):
     """A folder, file or store cannot be read or written."""
+
+
+class EndpointDown(PromptMigrateError):  # noqa: N818 - it was up before
+    """An endpoint that answered before has answered nothing for long; what was answered is kept."""
 
 
 class BudgetExceeded(PromptMigrateError):  # noqa: N818 - the word users know

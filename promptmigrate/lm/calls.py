@@ -152,6 +152,13 @@ class Caller:
         """Ask until there is a reply; ``place`` is the place of the first attempt, if it has one already."""
         outlet = route.outlet
         assert outlet is not None
+        outlet.outage.enter()
+        try:
+            return await self._attempts_at(outlet, route, request, place)
+        finally:
+            outlet.outage.leave()
+
+    async def _attempts_at(self, outlet: Outlet, route: Route, request: Request, place: int | None) -> Reply:
         loop = asyncio.get_running_loop()
         outlet.retries.earn()
         deadline = 0.0
@@ -170,6 +177,7 @@ class Caller:
                 except TimeoutError:
                     return _failed(error, request, sent)
             try:
+                outlet.outage.check()
                 wire, cost = await self._attempt(route, outlet, request, deadline - loop.time())
             except WireError as failure:
                 error = failure
@@ -177,12 +185,18 @@ class Caller:
             else:
                 outlet.contacted = True
                 outlet.limiter.succeeded()
+                outlet.outage.answered()
                 return _answered(wire, cost, sent + 1)
             finally:
                 outlet.limiter.release()
             if error.fault in CONFIGURATION or (error.fault == "unreachable" and not outlet.contacted):
                 raise EndpointError(str(error))
             outlet.contacted = True
+            if error.fault in RETRIED or error.fault == "silent":
+                outlet.outage.failed(str(error))
+                outlet.outage.check()
+            else:  # it answered, though not what was asked for
+                outlet.outage.answered()
             sent += error.sent
             wait = self._wait_before_retry(outlet, error, attempt)
             if wait is None or loop.time() + wait >= deadline:

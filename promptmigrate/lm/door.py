@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,6 +15,7 @@ from promptmigrate.lm.calls import Caller
 from promptmigrate.lm.endpoints import resolve
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.loop import BackgroundLoop
+from promptmigrate.lm.outage import LIMIT_S
 from promptmigrate.lm.prices import Price, Prices
 from promptmigrate.lm.record import Recorder, Recording
 from promptmigrate.lm.routes import Routes
@@ -63,6 +64,8 @@ class Door:
         replay: Path | None = None,
         total_timeout_s: float = 300,
         max_attempts: int = 4,
+        outage_s: float = LIMIT_S,
+        on_wait: Callable[[str], None] | None = None,
         storage: str | None = None,
         run: str = "",
         shared: bool = False,
@@ -84,6 +87,8 @@ class Door:
             replay: a recording that answers instead of any endpoint; no connection is made.
             total_timeout_s: seconds that one call may take with all its retries, from when it is first sent.
             max_attempts: requests that one call may send.
+            outage_s: seconds without any answer of an endpoint after which waiting calls are given up.
+            on_wait: is told, on the Door's thread, that such an endpoint is waited for, and why.
             storage: URL of a PostgreSQL database (``postgresql://...``) in place of ``cache`` and
                 ``ledger``, for workers on any host.
             run: what the workers do together: the budget is its, and a call that failed is not asked again
@@ -109,7 +114,7 @@ class Door:
                 stack.callback(recorder.close)
             stated = Prices(prices)
             caller = Caller(
-                routes=Routes(endpoints, recording),
+                routes=Routes(endpoints, recording, outage_s=outage_s, on_wait=on_wait),
                 prices=stated,
                 cache=answers,
                 ledger=account,
@@ -130,6 +135,7 @@ class Door:
         Raises:
             BudgetExceeded: the call could go over the budget; it was not sent.
             EndpointError: the endpoint refuses the key, lacks the model or was never reached.
+            EndpointDown: the endpoint has answered nothing for ``outage_s``.
             StorageError: cache, ledger or recording cannot be read or written.
         """
         if self._loop.running_here():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.endpoints import Endpoint, resolve
 from promptmigrate.lm.limits import Limiter, RetryBudget
+from promptmigrate.lm.outage import LIMIT_S, Outage
 from promptmigrate.lm.record import Recording
 from promptmigrate.lm.sizes import Sizes
 from promptmigrate.lm.transports import Transport, open_transport
@@ -26,6 +27,7 @@ class Outlet:
     transport: Transport
     limiter: Limiter
     retries: RetryBudget
+    outage: Outage
     contacted: bool = False
     """Whether it has ever answered anything; an endpoint that never did is a wrong address."""
 
@@ -46,8 +48,16 @@ class Route:
 class Routes:
     """Routes by model name, made when first asked for."""
 
-    def __init__(self, endpoints: Mapping[str, EndpointConfig], recording: Recording | None) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, EndpointConfig],
+        recording: Recording | None,
+        *,
+        outage_s: float = LIMIT_S,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
         self._endpoints, self._recording = endpoints, recording
+        self._outage_s, self._on_wait = outage_s, on_wait
         self._routes: dict[str, Route] = {}
         self._outlets: dict[str, Outlet] = {}
         self._recordings: dict[Path, Recording] = {}
@@ -107,5 +117,6 @@ class Routes:
                 transport=open_transport(endpoint),
                 limiter=Limiter(endpoint.max_concurrency),
                 retries=RetryBudget(),
+                outage=Outage(endpoint.where, self._outage_s, self._on_wait),
             )
         return outlet

@@ -217,6 +217,7 @@ def _open(
             budget=config.budget,
             record=record_to,
             replay=replay_from,
+            on_wait=say.note,
             storage=storage,
             run=run.id,
             shared=shared,

@@ -97,6 +97,7 @@ def evaluate_only(
                 budget=config.budget,
                 record=record_to,
                 replay=replay_from,
+                on_wait=say.note,
             )
         )
         if replay_from is None:
