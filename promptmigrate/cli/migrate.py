@@ -40,8 +40,8 @@ def migrate(
     """Migrate a prompt: harvest, search, gate on held-out rows, register, write the route.
 
     The same command again goes on where an interrupted one stopped; no answered call is paid twice. Exit
-    codes: 0 promoted, 100 rejected, 101 inconclusive, 3 budget exhausted before a verdict, 2 usage, 1 broken or an
-    endpoint down for five minutes.
+    codes: 0 promoted, 100 rejected, 101 inconclusive, 3 budget exhausted before a verdict, 2 usage, 1 broken
+    or an endpoint down for five minutes.
     """
     from promptmigrate.config import load_config
     from promptmigrate.pipeline import Crew, assist

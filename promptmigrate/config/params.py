@@ -1,7 +1,7 @@
 """Parameters of model calls: those that are widely known, what type they have, and near misses of them.
 
-An endpoint may take parameters of its own, so an unknown one is allowed; one that is spelt almost like a known
-one would be sent, ignored by most providers, and never missed.
+An endpoint may take parameters of its own, so an unknown one is allowed; one that is spelt almost like a
+known one would be sent, ignored by most providers, and never missed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from promptmigrate.config.schema import Config
 
 _NUMBER, _WHOLE, _TEXT, _FLAG = (int, float), (int,), (str,), (bool,)
 _MAPPING, _LIST = (Mapping,), (list,)
-_WORDS = {
+_WORDS: dict[tuple[type, ...], str] = {
     _NUMBER: "a number",
     _WHOLE: "a whole number",
     _TEXT: "a text",

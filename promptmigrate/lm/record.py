@@ -52,7 +52,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise StorageError(f"there is no recording at {path}; make one with record=")
+            raise StorageError(f"there is no recording at {path}; make one with --record (record= in Python)")
         self.path = path
         self._replies = _load(path)
 

@@ -64,7 +64,11 @@ def allowances(
         # Judges are counted as the mean of all calls: they read an answer, and say little.
         judged = (plan.calls_per_row - 1) * len(sides) * spent.tokens / calls if calls else 0.0
         a_row = plan.repeats * again * (judged + sum(_mean(_tokens(of)) for of in seen))
-        left = budget.tokens - spent.tokens - max(_worst(s.params, of) for s, of in zip(sides, seen, strict=True))
+        left = (
+            budget.tokens
+            - spent.tokens
+            - max(_worst(s.params, of) for s, of in zip(sides, seen, strict=True))
+        )
         found.append(
             Allowance(
                 rows=max(0, int(left / a_row)),

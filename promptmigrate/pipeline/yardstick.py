@@ -83,8 +83,9 @@ def hold(verdict: Verdict, found: Lost) -> Verdict:
         return verdict
     held = verdict.verdict == "PROMOTE"
     reason = (
-        f"{found.sentence}: they count as wrong, so production is no yardstick today. Mend its endpoint or "
-        "its params and run the same command again, or take its recorded answers with gate.baseline: recorded."
+        f"{found.sentence}: they count as wrong, so production is no yardstick today. Mend its endpoint "
+        "or its params and run the same command again, or take its recorded answers with gate.baseline: "
+        "recorded."
     )
     if held:
         reason += " What follows is what the answers as they came would have given."

@@ -22,7 +22,12 @@ def config(**params: Any) -> Config:
 
 def test_known_parameters_and_those_of_an_endpoint() -> None:
     known = config(
-        temperature=0, max_tokens=9, stop=["x"], logprobs=True, response_format={"type": "json_object"}, seed=None
+        temperature=0,
+        max_tokens=9,
+        stop=["x"],
+        logprobs=True,
+        response_format={"type": "json_object"},
+        seed=None,
     )
     assert unknown_params(known) == []
     (line,) = unknown_params(config(guided_json={}))

@@ -71,5 +71,5 @@ def test_tokens_that_do_not_reach_open_fewer_rows_or_none(planned: Plan, data: D
     fewer = within(planned, data, [left(30), left(25)])
     assert (fewer.gate_rows, fewer.gate_calls) == (25, 50)
     assert "budget.tokens pays for 25" in fewer.warnings[-1]
-    with pytest.raises(BudgetExceeded, match="no test row was opened. Raise budget.tokens"):
+    with pytest.raises(BudgetExceeded, match=r"no test row was opened\. Raise budget\.tokens"):
         within(planned, data, [left(10)])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from promptmigrate.evaluate import Evaluation
@@ -9,7 +11,7 @@ from promptmigrate.types import Example, Outcome, OutcomeKind, Prompt, Reply, Va
 PRODUCTION = Variant(prompt=Prompt.of("Say {{x}}"), model="sim/triage-large")
 
 
-def seen(answers: list[tuple[OutcomeKind, str | None]], recorded: str | None = "billing") -> Lost:
+def seen(answers: Sequence[tuple[OutcomeKind, str | None]], recorded: str | None = "billing") -> Lost:
     rows = tuple(
         Example(id=f"e{n}", inputs={"x": str(n)}, reference=recorded, expectations={"expected_response": "x"})
         for n in range(len(answers))
