@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from promptmigrate.errors import TemplateError
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+_BRACES = re.compile(r"\{\{([^{}\n]{1,60})\}\}")
 _JINJA = re.compile(r"\{%|\{#")
 MAX_TEMPLATE_CHARS = 100_000
 """MLflow's registry refuses longer templates."""
@@ -22,6 +23,17 @@ MAX_TEMPLATE_CHARS = 100_000
 def variables(text: str) -> tuple[str, ...]:
     """Names of the placeholders in ``text``, each once, in order of first appearance."""
     return tuple(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def why_none(text: str) -> str:
+    """What to say of a ``text`` without placeholders."""
+    odd = _BRACES.search(text)
+    if odd is not None:
+        return (
+            f"the template has no placeholders: {odd[0]} is not one, since a name begins with a letter "
+            "from A to Z or a to z, or with _"
+        )
+    return "the template has no placeholders; write the varying parts as {{name}}"
 
 
 def check(text: str, *, what: str = "the prompt") -> None:

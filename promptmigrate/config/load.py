@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from promptmigrate import template
 from promptmigrate.config.params import mistakes
 from promptmigrate.config.schema import Config
 from promptmigrate.config.sections import PromptConfig
@@ -92,7 +93,7 @@ def _check_prompt(given: str | PromptConfig, key: str, file: Path | None, line: 
             raise ConfigError(f"{key}: {error}", file=file, line=line, key=key) from error
         if not prompt.variables:
             raise ConfigError(
-                f"{key}: the template has no placeholders; write the varying parts as {{{{name}}}}",
+                f"{key}: {template.why_none(str(prompt))}",
                 file=file,
                 line=line,
                 key=key,

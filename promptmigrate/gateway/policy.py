@@ -104,9 +104,12 @@ class _Failed(Exception):  # noqa: N818 - never seen by callers
 
 
 def check_variables(live: Live, variables: Mapping[str, Any]) -> None:
-    """Raise :class:`TemplateError` unless ``variables`` are exactly those of the route's prompts."""
+    """Raise :class:`TemplateError` unless ``variables`` are exactly those of the route's prompts.
+
+    None is no value, as in the rows that the prompt was measured on.
+    """
     expected = live.route.variables
-    if len(variables) == len(expected) and all(name in variables for name in expected):
+    if len(variables) == len(expected) and all(variables.get(name) is not None for name in expected):
         return
     missing = [name for name in expected if name not in variables]
     extra = [name for name in variables if name not in expected]
@@ -116,9 +119,13 @@ def check_variables(live: Live, variables: Mapping[str, Any]) -> None:
             f"route '{live.route.route}' needs the variable{'s' if len(missing) > 1 else ''} "
             f"{', '.join(map(repr, missing))}; {given}"
         )
-    raise TemplateError(
-        f"route '{live.route.route}' has no variable {extra[0]!r}; {nearest(extra[0], expected, 'variables')}"
-    )
+    if extra:
+        raise TemplateError(
+            f"route '{live.route.route}' has no variable {extra[0]!r}; "
+            f"{nearest(extra[0], expected, 'variables')}"
+        )
+    empty = next(name for name in expected if variables[name] is None)
+    raise TemplateError(f"route '{live.route.route}': the variable {empty!r} is None; give a value")
 
 
 async def travel(

@@ -75,7 +75,7 @@ def excess(
         )
     if budget.minutes is not None and (used := seconds() / 60) >= budget.minutes:
         return Excess(
-            f"the budget of {budget.minutes:g} minutes is used up ({used:.1f}); raise budget.minutes", True
+            f"the budget of {budget.minutes:g} minutes is used up ({used:.2g}); raise budget.minutes", True
         )
     if budget.tokens is not None:
         held_tokens = sum(row.held_tokens for row in totals)

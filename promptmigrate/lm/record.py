@@ -55,6 +55,8 @@ class Recording:
             raise StorageError(f"there is no recording at {path}; make one with --record (record= in Python)")
         self.path = path
         self._replies = _load(path)
+        if not self._replies and path.stat().st_size:
+            raise StorageError(f"{path} holds no recorded reply; make a recording with --record")
 
     def __len__(self) -> int:
         return len(self._replies)

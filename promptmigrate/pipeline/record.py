@@ -106,6 +106,7 @@ def best(variant: Variant, *, promoted: bool) -> dict[str, Any]:
         "model": variant.model,
         "params": dict(variant.params),
         "digest": variant.digest,
+        "prompt_digest": variant.prompt_digest,
         "origin": variant.origin,
     }
     if variant.components:

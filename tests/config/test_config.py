@@ -106,6 +106,11 @@ def test_files_that_are_no_experiment(tmp_path: Path):
         load_config(write(tmp_path, ""))
 
 
+def test_a_name_that_is_no_placeholder_is_shown(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"\{\{問い合わせ\}\} is not one"):
+        load_config(write(tmp_path, GOOD.replace("{{ticket}}", "{{問い合わせ}}")))
+
+
 def test_prompt_file_is_relative_to_the_experiment(tmp_path: Path):
     (tmp_path / "p.txt").write_text("Hello {{name}}")
     load_config(write(tmp_path, GOOD.replace('{text: "Classify {{ticket}}"}', "{file: p.txt}")))

@@ -44,6 +44,7 @@ def test_an_answer_says_who_gave_it_and_what_it_cost(open_gateway: Open, upstrea
         ({}, "needs the variable 'text'; none given"),
         ({"txt": "a"}, "needs the variable 'text'; given: 'txt'"),
         ({"text": "a", "texts": "b"}, "has no variable 'texts'; did you mean 'text'?"),
+        ({"text": None}, "the variable 'text' is None; give a value"),
         ({"text": object()}, "is not a text or JSON"),
     ],
 )

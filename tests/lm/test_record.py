@@ -119,6 +119,13 @@ def test_recordings_that_cannot_be_used(opened: Opened, tmp_path: Path) -> None:
         opened(record=tmp_path)
 
 
+def test_a_file_without_any_reply_is_no_recording(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "garbage.jsonl"
+    path.write_text("not a recording\n")
+    with pytest.raises(StorageError, match="holds no recorded reply"):
+        opened(replay=path)
+
+
 def test_another_address_is_another_recording(provider: Provider, opened: Opened, tmp_path: Path) -> None:
     record = tmp_path / "record.jsonl"
     with opened(record=record) as door:
