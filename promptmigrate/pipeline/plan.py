@@ -129,8 +129,14 @@ def plan(config: Config, dataset: Dataset, prompt: Prompt, calls_per_row: int, d
             + _raise_to(tightest, needed, enough, there, longer, max(money.gate, money.search))
         )
     if rows < there:
+        binds = min(bought, key=bought.__getitem__)
+        wanted = {
+            "calls": f"{enough} calls",
+            "tokens": f"{enough * gate_tokens:,.0f} tokens",
+            "usd": f"{enough * money.gate:.2g} USD",
+        }
         warnings.append(
-            f"the budget pays for {rows} of {there} test rows beside the search; about {enough} calls "
+            f"the budget pays for {rows} of {there} test rows beside the search; about {wanted[binds]} "
             "would do for all of them"
         )
     return Plan(

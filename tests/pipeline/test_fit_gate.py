@@ -73,3 +73,11 @@ def test_tokens_that_do_not_reach_open_fewer_rows_or_none(planned: Plan, data: D
     assert "budget.tokens pays for 25" in fewer.warnings[-1]
     with pytest.raises(BudgetExceeded, match=r"no test row was opened\. Raise budget\.tokens"):
         within(planned, data, [left(10)])
+
+
+def test_what_would_do_is_said_in_the_unit_that_binds(data: Dataset):
+    with Door.open() as door:
+        by_tokens = plan(config(budget={"tokens": 25_000, "calls": 9000}), data, PROMPT, 1, door)
+        by_calls = plan(config(budget={"calls": 150}), data, PROMPT, 1, door)
+    assert by_tokens.gate_rows < 50 and "tokens would do" in by_tokens.warnings[-1]
+    assert by_calls.gate_rows < 50 and "200 calls would do" in by_calls.warnings[-1]
