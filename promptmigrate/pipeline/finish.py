@@ -7,6 +7,7 @@ from typing import Any
 
 import scorers
 from promptmigrate.decide import Opening, read_openings
+from promptmigrate.lm import Price
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.pairs import write_rows
@@ -80,16 +81,24 @@ def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:
             rows=judged.pairs,
             rules=judged.rules,
             verdict=judged.decided,
-            others=[(one.candidate, one.pairs) for one in gate.judged if one is not judged],
+            others=[(one.candidate, one.pairs, one.decided) for one in gate.judged if one is not judged],
             place=gate.judged.index(judged),
             openings=_openings(work),
             recall=work.door.recall,
             # What differs when the same run is repeated from the cache is no part of the evidence.
             costs={key: summary["spend"][key] for key in ("calls", "usd", "usd_by_purpose")},
+            prices=_prices(work),
             versions=summary["provenance"]["packages"],
         ),
     )
     return {"path": str(path), "digest": digest}
+
+
+def _prices(work: record.Work) -> dict[str, Price]:
+    variants = (work.gate.production, *(one.candidate for one in work.gate.judged))
+    asked = {variant.model for variant in (variants if work.gate.rerun else variants[1:])}
+    found = {model: work.door.price(model) for model in sorted(asked)}
+    return {model: price for model, price in found.items() if price is not None}
 
 
 def _openings(work: record.Work) -> tuple[Opening, ...]:

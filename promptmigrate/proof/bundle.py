@@ -15,11 +15,13 @@ from promptmigrate.files import atomic_write
 from promptmigrate.lm.cache import dump_reply
 from promptmigrate.lm.loop import BackgroundLoop
 from promptmigrate.proof.archive import pack
+from promptmigrate.proof.costed import prices_of
 from promptmigrate.proof.evidence import Evidence
 from promptmigrate.proof.jsonl import dump, dump_lines, plain
 from promptmigrate.proof.rebuilt import asks
 from promptmigrate.proof.requests import endpoints_of, key_of, slices_by, task_request
-from promptmigrate.proof.shapes import MANIFEST, SCHEMA, Answer, Scored
+from promptmigrate.proof.seals import seals_of
+from promptmigrate.proof.shapes import MANIFEST, SCHEMA, SEALS, Answer, Scored
 from promptmigrate.redact import redact_value
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
 from scorers import Scorer, ScorerSpecError, to_spec
@@ -44,23 +46,26 @@ def write_bundle(path: Path, evidence: Evidence) -> str:
         "config.json": dump(_without_secrets(evidence.config)),
         "dataset.jsonl": dump_lines(_dataset(evidence)),
         "variants.json": dump(
-            {"production": _variant(evidence.production), "candidate": _variant(evidence.candidate)}
+            {
+                "production": _variant(evidence.production),
+                "candidate": _variant(evidence.candidate),
+                "others": [_variant(variant) for variant, _, _ in evidence.others],
+            }
         ),
         "scorers.json": dump([_scorer(m.scorer, m.weight, m.params) for m in evidence.measures]),
         "test_rows.jsonl": dump_lines(_test_rows(evidence)),
-        "others.jsonl": dump_lines(
-            {"candidate": variant.digest, "model": variant.model, "rows": [row.to_json() for row in rows]}
-            for variant, rows in evidence.others
-        ),
+        "others.jsonl": dump_lines(_other_rows(evidence)),
         "calls.jsonl": dump_lines(
             {"key": key, "reply": json.loads(dump_reply(reply))}
             for key, reply in sorted(_calls(evidence).items())
         ),
         "rules.json": dump(evidence.rules.to_json()),
         "verdict.json": dump(evidence.verdict.to_json()),
+        "table.json": dump(_table(evidence)),
         "openings.json": dump([asdict(opening) for opening in evidence.openings]),
-        "costs.json": dump(evidence.costs),
+        "costs.json": dump({**evidence.costs, "prices": prices_of(evidence)}),
     }
+    entries[SEALS] = dump(seals_of(entries))
     raw = pack({**entries, MANIFEST: dump(_manifest(evidence, entries))})
     atomic_write(path, raw)
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
@@ -156,6 +161,24 @@ def _test_rows(evidence: Evidence) -> Iterator[dict[str, Any]]:
         }
 
 
+def _other_rows(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    examples = {example.id: example for example in evidence.examples}
+    for variant, rows, _ in evidence.others:
+        for row in rows:
+            found = _outcomes(evidence.measured, variant, examples[row.example])
+            yield {"candidate": variant.digest, "row": row.to_json(), "answers": _answers(found)}
+
+
+def _table(evidence: Evidence) -> list[dict[str, Any]]:
+    """What is shown of each candidate, in the order in which they were decided."""
+    decided = [(variant, verdict) for variant, _, verdict in evidence.others]
+    decided.insert(evidence.place, (evidence.candidate, evidence.verdict))
+    return [
+        {"candidate": variant.digest, "model": variant.model, "verdict": verdict.to_json()}
+        for variant, verdict in decided
+    ]
+
+
 def _outcomes(evaluation: Evaluation, variant: Variant, example: Example) -> list[Outcome]:
     found = (evaluation.outcome(variant, example, repeat) for repeat in range(evaluation.repeats))
     return [outcome for outcome in found if outcome is not None]
@@ -188,6 +211,7 @@ def _calls(evidence: Evidence) -> dict[str, Reply]:
     sides = [
         (evidence.production, evidence.baseline, evidence.rerun),
         (evidence.candidate, evidence.measured, True),
+        *((variant, evidence.measured, True) for variant, _, _ in evidence.others),
     ]
     for variant, evaluation, asked in sides:
         # The code of a program is not in the bundle, so its inner calls would prove nothing.
@@ -197,7 +221,7 @@ def _calls(evidence: Evidence) -> dict[str, Reply]:
     if judges:
         # Judges say themselves what they ask: they are run again, on replies that are there.
         async def answered(variant: Variant, example: Example, repeat: int) -> Reply:
-            evaluation = evidence.measured if variant is evidence.candidate else evidence.baseline
+            evaluation = evidence.baseline if variant is evidence.production else evidence.measured
             outcome = evaluation.outcome(variant, example, repeat)
             return outcome.reply if outcome is not None else _missing(variant.model)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,10 +19,12 @@ from promptmigrate.proof.requests import endpoints_of
 from promptmigrate.proof.shapes import (
     ENTRIES,
     MANIFEST,
+    Answer,
     Call,
+    Costs,
     Manifest,
     OpeningEntry,
-    Other,
+    OtherRow,
     Row,
     ScorerEntry,
     Sides,
@@ -30,6 +32,32 @@ from promptmigrate.proof.shapes import (
     check,
 )
 from promptmigrate.types import Example, Reply, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One variant on the test rows."""
+
+    entry: str
+    """Where its answers are."""
+    name: str
+    """How a finding calls it."""
+    variant: Variant
+    asked: bool
+    """Whether its answers are replies to requests; else they are what production had recorded."""
+    rows: tuple[tuple[str, tuple[Answer, ...]], ...]
+    """Each test row's example and its answers, one per repeat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """Another candidate that was decided together with this one."""
+
+    variant: Variant
+    stated_digest: str
+    pairs: tuple[PairedRow, ...]
+    answers: tuple[tuple[Answer, ...], ...]
+    """Of each of ``pairs``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +74,14 @@ class Contents:
     test_rows: tuple[TestRow, ...]
     pairs: tuple[PairedRow, ...]
     """What the gate decided on; one per test row."""
-    others: tuple[tuple[str, tuple[PairedRow, ...]], ...]
-    """Digest and rows of each other candidate."""
+    others: tuple[Other, ...]
+    """In the order in which they were decided."""
     calls: Mapping[str, Reply]
     calls_entry: bytes
     rules: Rules
     verdict: Mapping[str, Any]
+    table: list[Any]
+    costs: Costs
     openings: tuple[Opening, ...]
     endpoints: Mapping[str, EndpointConfig]
 
@@ -59,6 +89,43 @@ class Contents:
     def examples(self) -> dict[str, Example]:
         """All Examples by id."""
         return {row.id: row.example for row in self.rows}
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Production, the candidate and the others."""
+        places = [pair.example for pair in self.pairs]
+        production = [tuple(line.production) for line in self.test_rows]
+        candidate = [tuple(line.candidate) for line in self.test_rows]
+        entry = "test_rows.jsonl"
+        return (
+            Column(
+                entry=entry,
+                name="production",
+                variant=self.production,
+                asked=self.manifest.rerun,
+                rows=tuple(zip(places, production, strict=True)),
+            ),
+            Column(
+                entry=entry,
+                name="candidate",
+                variant=self.candidate,
+                asked=True,
+                rows=tuple(zip(places, candidate, strict=True)),
+            ),
+            *(
+                Column(
+                    entry="others.jsonl",
+                    name=f"{other.variant.model} {other.variant.id}",
+                    variant=other.variant,
+                    asked=True,
+                    rows=tuple(
+                        (pair.example, answers)
+                        for pair, answers in zip(other.pairs, other.answers, strict=True)
+                    ),
+                )
+                for other in self.others
+            ),
+        )
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -108,7 +175,7 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
     for name in ("config.json", "rules.json", "verdict.json", "costs.json"):
         if not isinstance(values[name], dict):
             raise DataError("not a JSON object", file=name)
-    for name in ("scorers.json", "openings.json"):
+    for name in ("scorers.json", "openings.json", "table.json"):
         if not isinstance(values[name], list):
             raise DataError("not a JSON list", file=name)
     rows = tuple(
@@ -120,6 +187,10 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         for number, value in enumerate(lines["test_rows.jsonl"], 1)
     )
     sides = check(Sides, values["variants.json"], entry="variants.json")
+    other_rows = [
+        check(OtherRow, value, entry="others.jsonl", row=number)
+        for number, value in enumerate(lines["others.jsonl"], 1)
+    ]
     return Contents(
         manifest=manifest,
         config=values["config.json"],
@@ -133,11 +204,13 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         ),
         test_rows=test_rows,
         pairs=tuple(_pair(row.row, "test_rows.jsonl", number) for number, row in enumerate(test_rows, 1)),
-        others=tuple(_other(value, number) for number, value in enumerate(lines["others.jsonl"], 1)),
+        others=_others(sides, other_rows),
         calls=dict(_call(value, number) for number, value in enumerate(lines["calls.jsonl"], 1)),
         calls_entry=entries["calls.jsonl"],
         rules=_rules(values["rules.json"]),
         verdict=values["verdict.json"],
+        table=values["table.json"],
+        costs=check(Costs, values["costs.json"], entry="costs.json"),
         openings=tuple(
             Opening(**check(OpeningEntry, value, entry="openings.json", row=number).model_dump())
             for number, value in enumerate(values["openings.json"], 1)
@@ -153,10 +226,23 @@ def _pair(value: Mapping[str, Any], entry: str, number: int) -> PairedRow:
         raise DataError(str(error), file=entry, row=number) from error
 
 
-def _other(value: Mapping[str, Any], number: int) -> tuple[str, tuple[PairedRow, ...]]:
+def _others(sides: Sides, rows: Sequence[OtherRow]) -> tuple[Other, ...]:
     entry = "others.jsonl"
-    other = check(Other, value, entry=entry, row=number)
-    return other.candidate, tuple(_pair(row, entry, number) for row in other.rows)
+    known = {side.digest for side in sides.others}
+    if len(known) < len(sides.others):
+        raise DataError("two of the others are one candidate", file="variants.json")
+    for number, row in enumerate(rows, 1):
+        if row.candidate not in known:
+            raise DataError("is of a candidate that variants.json does not have", file=entry, row=number)
+    return tuple(
+        Other(
+            variant=side.variant,
+            stated_digest=side.digest,
+            pairs=tuple(_pair(r.row, entry, n) for n, r in enumerate(rows, 1) if r.candidate == side.digest),
+            answers=tuple(tuple(r.answers) for r in rows if r.candidate == side.digest),
+        )
+        for side in sides.others
+    )
 
 
 def _rules(value: Mapping[str, Any]) -> Rules:

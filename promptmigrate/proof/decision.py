@@ -1,4 +1,4 @@
-"""Whether the verdict follows from rows and rules."""
+"""Whether the verdict on each candidate follows from rows and rules."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from promptmigrate.proof.jsonl import plain
 
 
 def check_verdict(bundle: Contents) -> Iterator[Finding]:
-    """Every number and sentence of the verdict is what the gate says of these rows under these rules."""
+    """Every number and sentence of the verdict, and of the table of all candidates, is what the gate says of
+    these rows under these rules."""
     if not 0 <= bundle.manifest.place <= len(bundle.others):
         return  # told by check_rules
-    candidates = [rows for _, rows in bundle.others]
-    candidates.insert(bundle.manifest.place, bundle.pairs)
+    decided = [(other.variant, other.pairs) for other in bundle.others]
+    decided.insert(bundle.manifest.place, (bundle.candidate, bundle.pairs))
     try:
-        verdicts = decide_all({str(index): rows for index, rows in enumerate(candidates)}, bundle.rules)
-        verdict = verdicts[str(bundle.manifest.place)]
+        verdicts = decide_all({str(place): rows for place, (_, rows) in enumerate(decided)}, bundle.rules)
     except UsageError as error:
         yield Finding(entry="test_rows.jsonl", problem=f"cannot be decided on: {error}")
         return
+    verdict = verdicts[str(bundle.manifest.place)]
     yield from compare("verdict.json", dict(bundle.verdict), plain(verdict.to_json()))
+    table = [
+        {"candidate": variant.digest, "model": variant.model, "verdict": verdicts[str(place)].to_json()}
+        for place, (variant, _) in enumerate(decided)
+    ]
+    yield from compare("table.json", bundle.table, plain(table), field="table")
 
 
 def check_rules(bundle: Contents) -> Iterator[Finding]:

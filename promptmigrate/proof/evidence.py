@@ -8,6 +8,7 @@ from typing import Any
 
 from promptmigrate.decide import Opening, PairedRow, Rules, Verdict
 from promptmigrate.evaluate import Evaluation, Measure
+from promptmigrate.lm import Price
 from promptmigrate.types import Dataset, Example, Reply, Request, Variant
 
 
@@ -31,7 +32,7 @@ class Evidence:
     baseline: Evaluation
     """Production on them."""
     measured: Evaluation
-    """The candidate on them."""
+    """The candidate and ``others`` on them."""
     rerun: bool
     """Whether production was asked again; else its recorded answers were scored."""
     measures: Sequence[Measure]
@@ -39,7 +40,7 @@ class Evidence:
     """What the gate decided on."""
     rules: Rules
     verdict: Verdict
-    others: Sequence[tuple[Variant, Sequence[PairedRow]]] = ()
+    others: Sequence[tuple[Variant, Sequence[PairedRow], Verdict]] = ()
     """The other candidates that were decided together with this one, in their order."""
     place: int = 0
     """How many of ``others`` came before this candidate."""
@@ -47,7 +48,9 @@ class Evidence:
     """All openings of these test rows so far."""
     recall: Callable[[Request], Reply | None]
     """The reply to a request that was answered before (``Door.recall``); it must not ask anybody."""
-    costs: Mapping[str, Any] = field(default_factory=dict)
-    """What the run spent, as in ``verdict.json``."""
+    costs: Mapping[str, Any]
+    """What the run spent, as in ``verdict.json``: ``calls``, ``usd`` and ``usd_by_purpose``."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """Model -> its price, where one is known."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package -> version, of what had a part in it."""

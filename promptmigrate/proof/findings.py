@@ -115,11 +115,16 @@ def compare(entry: str, said: Any, found: Any, *, where: str = "", field: str = 
         )
 
 
+def close(said: float | None, found: float) -> bool:
+    """Whether two numbers are one, but for the last digits."""
+    return said is not None and math.isclose(said, found, rel_tol=_CLOSE, abs_tol=1e-12)
+
+
 def _same(said: Any, found: Any) -> bool:
     if isinstance(said, bool) or isinstance(found, bool):
         return said is found
     if isinstance(said, int | float) and isinstance(found, int | float):
-        return math.isclose(said, found, rel_tol=_CLOSE, abs_tol=1e-12)
+        return close(said, found)
     return type(said) is type(found) and bool(said == found)
 
 

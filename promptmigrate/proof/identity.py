@@ -70,6 +70,10 @@ def check_variants(bundle: Contents) -> Iterator[Finding]:
     for name, side, variant in (
         ("production", bundle.sides.production, bundle.production),
         ("candidate", bundle.sides.candidate, bundle.candidate),
+        *(
+            (f"others[{index}]", side, other.variant)
+            for index, (side, other) in enumerate(zip(bundle.sides.others, bundle.others, strict=True))
+        ),
     ):
         found = {"prompt_digest": variant.prompt_digest, "digest": variant.digest}
         stated = {"prompt_digest": side.prompt_digest, "digest": side.digest}
@@ -109,8 +113,10 @@ def check_config(bundle: Contents) -> Iterator[Finding]:
     }
     yield from compare(MANIFEST, said, found)
     yield from _check_rules(bundle, config)
+    targets = {target.model for target in config.targets}
     models = {
-        "candidate": bundle.candidate.model in {target.model for target in config.targets},
+        "candidate": bundle.candidate.model in targets,
+        **{f"others[{i}]": other.variant.model in targets for i, other in enumerate(bundle.others)},
         "production": config.source is None or bundle.production.model == config.source.model,
     }
     for name, known in models.items():
@@ -157,7 +163,7 @@ def check_openings(bundle: Contents) -> Iterator[Finding]:
     """The opening of this gate is on record, and as many as the rules say came before it."""
     test = bundle.manifest.digests.get("test")
     seen = {(o.run, o.candidate_digest) for o in bundle.openings if o.split_digest == test}
-    together = [other for other, _ in bundle.others]
+    together = [other.stated_digest for other in bundle.others]
     together.insert(bundle.manifest.place, bundle.candidate.digest)
     # Candidates that were decided together were one opening.
     opened = together[0] if len(together) == 1 else digest(together)

@@ -9,11 +9,11 @@ from typing import Any
 from promptmigrate.decide import slices_of
 from promptmigrate.errors import UsageError
 from promptmigrate.evaluate import outcome_quality, trace_of
-from promptmigrate.proof.contents import Contents
+from promptmigrate.proof.contents import Column, Contents
 from promptmigrate.proof.findings import Finding, compare
 from promptmigrate.proof.requests import key_of, slices_by, task_request
-from promptmigrate.proof.shapes import Answer, Scored, TestRow
-from promptmigrate.types import Example, Outcome, Variant
+from promptmigrate.proof.shapes import Answer, Scored
+from promptmigrate.types import Example, Outcome
 from scorers import Score, Scorer
 
 _ENTRY = "test_rows.jsonl"
@@ -35,55 +35,75 @@ def check_numbers(bundle: Contents) -> Iterator[Finding]:
     """Quality, cost and latency of each row are means of its answers; weight and cluster its example's."""
     gate = [bundle.examples[pair.example] for pair in bundle.pairs if pair.example in bundle.examples]
     slices = slices_of(gate, slices_by(bundle.config))
-    for line, pair in zip(bundle.test_rows, bundle.pairs, strict=True):
-        example = bundle.examples.get(pair.example)
-        if example is None:
-            continue  # told by check_rows
-        stated = pair.to_json()
-        found: dict[str, Any] = {
-            "cluster": example.cluster,
-            "weight": example.weight,
-            "baseline": _quality(line.production, bundle.weights),
-            "candidate": _quality(line.candidate, bundle.weights),
-            "baseline_first": _first(line.production, bundle.weights),
-            "baseline_again": _quality([a for a in line.production if a.repeat == 1], bundle.weights),
-            "slices": slices.get(pair.example, {}),
-        }
-        for side, answers in (("baseline", line.production), ("candidate", line.candidate)):
-            found[f"{side}_cost_usd"] = _cost(answers)
-            found[f"{side}_latency_s"] = _mean(
-                [answer.latency_s for answer in answers if answer.reply.answered and answer.latency_s > 0]
+    production, *columns = bundle.columns
+    before = dict(production.rows)
+    decided = [bundle.pairs, *(other.pairs for other in bundle.others)]
+    for column, pairs in zip(columns, decided, strict=True):
+        for pair, (_, after) in zip(pairs, column.rows, strict=True):
+            example = bundle.examples.get(pair.example)
+            if example is None or pair.example not in before:
+                continue  # told by check_rows, or by the verdict: not the same rows
+            stated = pair.to_json()
+            names = list(stated["scores"])
+            found = _numbers(example, before[pair.example], after, names, bundle.weights)
+            found["slices"] = slices.get(pair.example, {})
+            yield from compare(
+                column.entry,
+                {name: stated[name] for name in found},
+                found,
+                where=pair.example,
+                field=_field(column, "row"),
             )
-        found["scores"] = {
-            name: [_score(line.production, name), _score(line.candidate, name)] for name in stated["scores"]
-        }
-        yield from compare(
-            _ENTRY, {name: stated[name] for name in found}, found, where=pair.example, field="row"
+    for column in bundle.columns:
+        for place, answers in column.rows:
+            yield from _complete(bundle, column, answers, place)
+
+
+def _numbers(
+    example: Example,
+    before: Sequence[Answer],
+    after: Sequence[Answer],
+    names: Sequence[str],
+    weights: Mapping[str, float],
+) -> dict[str, Any]:
+    """What a PairedRow says of these answers, without the slices."""
+    found: dict[str, Any] = {
+        "cluster": example.cluster,
+        "weight": example.weight,
+        "baseline": _quality(before, weights),
+        "candidate": _quality(after, weights),
+        "baseline_first": _first(before, weights),
+        "baseline_again": _quality([answer for answer in before if answer.repeat == 1], weights),
+        "scores": {name: [_score(before, name), _score(after, name)] for name in names},
+    }
+    for side, answers in (("baseline", before), ("candidate", after)):
+        found[f"{side}_cost_usd"] = _cost(answers)
+        found[f"{side}_latency_s"] = _mean(
+            [answer.latency_s for answer in answers if answer.reply.answered and answer.latency_s > 0]
         )
-        for side, answers in _sides(line):
-            yield from _complete(bundle, answers, pair.example, side)
+    return found
 
 
-def _complete(bundle: Contents, answers: Sequence[Answer], example: str, side: str) -> Iterator[Finding]:
+def _complete(bundle: Contents, column: Column, answers: Sequence[Answer], example: str) -> Iterator[Finding]:
     """Each answer has one score of each scorer, a failed call has none."""
     for number, answer in enumerate(answers):
         names = [score.name for score in answer.scores]
         wanted = [scorer.name for scorer in bundle.scorers] if answer.reply.answered else []
-        yield from compare(_ENTRY, names, wanted, where=example, field=f"{side}[{number}].scores")
+        place = f"{column.name}[{number}].scores"
+        yield from compare(column.entry, names, wanted, where=example, field=place)
         for score in answer.scores:
-            field = f"{side}[{number}].scores.{score.name}"
+            field = f"{place}.{score.name}"
             if (score.value is None) == (score.unscored is None):
                 problem = "needs either a value or a reason why it has none"
-                yield Finding(entry=_ENTRY, where=example, field=field, problem=problem)
+                yield Finding(entry=column.entry, where=example, field=field, problem=problem)
             elif score.value is not None and not 0.0 <= score.value <= 1.0:
                 problem = f"has the value {score.value!r}, outside [0, 1]"
-                yield Finding(entry=_ENTRY, where=example, field=field, problem=problem)
+                yield Finding(entry=column.entry, where=example, field=field, problem=problem)
 
 
 def check_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Iterator[Finding]:
     """What ``scorers``, which ask nobody, say of each answer today is what they are recorded to have said."""
-    for line, example, side, number, answer in _answers(bundle):
-        del line
+    for column, example, number, answer in _answers(bundle):
         if not answer.reply.answered:
             continue
         for stated in answer.scores:
@@ -96,39 +116,39 @@ def check_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Iterator[Fi
                 inputs=example.inputs,
                 trace=trace_of(answer),
             )
-            field = f"{side}[{number}].scores.{stated.name}"
-            yield from compare_scores(stated, score, where=example.id, field=field)
+            field = f"{column.name}[{number}].scores.{stated.name}"
+            yield from compare_scores(stated, score, entry=column.entry, where=example.id, field=field)
 
 
-def compare_scores(stated: Scored, score: Score, *, where: str, field: str) -> Iterator[Finding]:
+def compare_scores(stated: Scored, score: Score, *, entry: str, where: str, field: str) -> Iterator[Finding]:
     """Findings where ``score`` is not the ``stated`` one."""
     said, found = stated.model_dump(), Scored.of(score).model_dump()
     if stated.unscored is not None:
         said["rationale"] = found["rationale"] = None  # how something broke may be worded otherwise
-    yield from compare(_ENTRY, said, found, where=where, field=field)
+    yield from compare(entry, said, found, where=where, field=field)
 
 
 def check_calls(bundle: Contents) -> Iterator[Finding]:
     """Each answer is the recorded reply to its prompt, rendered for its row and sent to its model."""
-    for _, example, side, number, answer in _answers(bundle):
-        field = f"{side}[{number}]"
-        if side == "production" and not bundle.manifest.rerun:
-            yield from compare(_ENTRY, answer.output, example.reference, where=example.id, field=field)
+    for column, example, number, answer in _answers(bundle):
+        field = f"{column.name}[{number}]"
+        if not column.asked:
+            yield from compare(column.entry, answer.output, example.reference, where=example.id, field=field)
             continue
-        variant = bundle.candidate if side == "candidate" else bundle.production
-        if variant.components:
+        if column.variant.components:
             continue  # its calls depend on the code of the program
-        yield from _recorded(bundle, variant, example, answer, field)
+        yield from _recorded(bundle, column, example, answer, field)
 
 
 def _recorded(
-    bundle: Contents, variant: Variant, example: Example, answer: Answer, field: str
+    bundle: Contents, column: Column, example: Example, answer: Answer, field: str
 ) -> Iterator[Finding]:
     try:
-        reply = bundle.calls.get(key_of(task_request(variant, example, answer.repeat), bundle.endpoints))
+        key = key_of(task_request(column.variant, example, answer.repeat), bundle.endpoints)
     except UsageError as error:
         yield Finding(entry="variants.json", where=example.id, problem=f"cannot be asked: {error}")
         return
+    reply = bundle.calls.get(key)
     if reply is None:
         yield Finding(
             entry="calls.jsonl",
@@ -139,23 +159,23 @@ def _recorded(
     names = ("kind", "error", "input_tokens", "output_tokens", "cost_usd", "latency_s")
     said = {"output": answer.output, **{name: getattr(answer, name) for name in names}}
     found = {"output": reply.text, **{name: getattr(reply, name) for name in names}}
-    yield from compare(_ENTRY, said, found, where=example.id, field=field)
+    yield from compare(column.entry, said, found, where=example.id, field=field)
 
 
 # --- reading the lines ---------------------------------------------------------------------------------
 
 
-def _sides(line: TestRow) -> tuple[tuple[str, list[Answer]], ...]:
-    return ("production", line.production), ("candidate", line.candidate)
+def _field(column: Column, name: str) -> str:
+    return name if column.name == "candidate" else f"{column.name} {name}"
 
 
-def _answers(bundle: Contents) -> Iterator[tuple[TestRow, Example, str, int, Answer]]:
-    for line, pair in zip(bundle.test_rows, bundle.pairs, strict=True):
-        example = bundle.examples.get(pair.example)
-        for side, answers in _sides(line) if example is not None else ():
-            for number, answer in enumerate(answers):
+def _answers(bundle: Contents) -> Iterator[tuple[Column, Example, int, Answer]]:
+    for column in bundle.columns:
+        for place, answers in column.rows:
+            example = bundle.examples.get(place)
+            for number, answer in enumerate(answers) if example is not None else ():
                 assert example is not None
-                yield line, example, side, number, answer
+                yield column, example, number, answer
 
 
 def _first(answers: Sequence[Answer], weights: Mapping[str, float]) -> float | None:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import scorers
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
-from promptmigrate.proof.contents import Contents
+from promptmigrate.proof.contents import Column, Contents
 from promptmigrate.proof.findings import Finding, compare
 from promptmigrate.proof.measured import compare_scores
 from promptmigrate.proof.rebuilt import Rebuilt
 from promptmigrate.proof.shapes import Answer
 from promptmigrate.types import Example, Reply, Variant
-
-_ENTRY = "test_rows.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Side:
-    name: str
-    variant: Variant
-    answers: list[Answer]
-    asked: bool
 
 
 def why_not(bundle: Contents, rebuilt: Rebuilt) -> str | None:
@@ -55,28 +44,19 @@ def check_rerun(bundle: Contents, rebuilt: Rebuilt) -> Iterator[Finding]:
         replay.write_bytes(bundle.calls_entry)
         with Door.open(endpoints=bundle.endpoints, replay=replay) as door:
             evaluator = Evaluator(door, measures, program=_recorded(bundle))
-            for line, pair in zip(bundle.test_rows, bundle.pairs, strict=True):
-                example = bundle.examples.get(pair.example)
-                if example is None:
-                    continue
-                for side in (
-                    _Side(
-                        name="production",
-                        variant=bundle.production,
-                        answers=line.production,
-                        asked=bundle.manifest.rerun,
-                    ),
-                    _Side(name="candidate", variant=bundle.candidate, answers=line.candidate, asked=True),
-                ):
-                    yield from _once_more(evaluator, side, example)
+            for column in bundle.columns:
+                for place, answers in column.rows:
+                    example = bundle.examples.get(place)
+                    if example is not None and answers:
+                        yield from _once_more(evaluator, column, answers, example)
 
 
 def _recorded(bundle: Contents) -> Callable[[Variant, Example, int], Awaitable[Reply]]:
     """Programs answer as recorded: their code is not here."""
     known = {
-        (variant.digest, pair.example, answer.repeat): answer.reply
-        for line, pair in zip(bundle.test_rows, bundle.pairs, strict=True)
-        for variant, answers in ((bundle.production, line.production), (bundle.candidate, line.candidate))
+        (column.variant.digest, place, answer.repeat): answer.reply
+        for column in bundle.columns
+        for place, answers in column.rows
         for answer in answers
     }
 
@@ -87,30 +67,33 @@ def _recorded(bundle: Contents) -> Callable[[Variant, Example, int], Awaitable[R
     return answer
 
 
-def _once_more(evaluator: Evaluator, side: _Side, example: Example) -> Iterator[Finding]:
-    if not side.answers:
-        return
+def _once_more(
+    evaluator: Evaluator, column: Column, answers: Sequence[Answer], example: Example
+) -> Iterator[Finding]:
     try:
-        evaluation = _evaluate(evaluator, side, example)
+        evaluation = _evaluate(evaluator, column, answers, example)
     except PromptMigrateError as error:
-        yield Finding(entry="calls.jsonl", where=example.id, field=side.name, problem=str(error))
+        yield Finding(entry="calls.jsonl", where=example.id, field=column.name, problem=str(error))
         return
-    for number, answer in enumerate(side.answers):
-        field = f"{side.name}[{number}]"
-        outcome = evaluation.outcome(side.variant, example, answer.repeat)
+    for number, answer in enumerate(answers):
+        field = f"{column.name}[{number}]"
+        outcome = evaluation.outcome(column.variant, example, answer.repeat)
         if outcome is None:
-            yield Finding(entry=_ENTRY, where=example.id, field=field, problem="cannot be made again")
+            yield Finding(entry=column.entry, where=example.id, field=field, problem="cannot be made again")
             continue
         yield from compare(
-            _ENTRY, answer.output, outcome.reply.text, where=example.id, field=f"{field}.output"
+            column.entry, answer.output, outcome.reply.text, where=example.id, field=f"{field}.output"
         )
         for stated, score in zip(answer.scores, outcome.scores, strict=False):
-            yield from compare_scores(stated, score, where=example.id, field=f"{field}.scores.{stated.name}")
+            place = f"{field}.scores.{stated.name}"
+            yield from compare_scores(stated, score, entry=column.entry, where=example.id, field=place)
 
 
-def _evaluate(evaluator: Evaluator, side: _Side, example: Example) -> Evaluation:
-    if not side.asked:
-        return evaluator.recorded(side.variant, [example])
+def _evaluate(
+    evaluator: Evaluator, column: Column, answers: Sequence[Answer], example: Example
+) -> Evaluation:
+    if not column.asked:
+        return evaluator.recorded(column.variant, [example])
     # One at a time: a reply that is missing is told for its row, and the others are still looked at.
-    most = 1 + max(answer.repeat for answer in side.answers)
-    return evaluator.run([side.variant], [example], repeats=most)
+    most = 1 + max(answer.repeat for answer in answers)
+    return evaluator.run([column.variant], [example], repeats=most)

@@ -7,12 +7,14 @@
 ``variants.json``   production and candidate: prompt, model, parameters, digests
 ``scorers.json``    name, version, weight and spec of each scorer
 ``test_rows.jsonl`` each test row of the gate: the paired numbers, and every answer with its scores
-``others.jsonl``    the paired numbers of other candidates that were decided together with this one
+``others.jsonl``    the same of each other candidate that was decided together with this one
 ``calls.jsonl``     every reply behind the answers and scores, by request key, as ``migrate --record`` does
 ``rules.json``      the rules of the gate
 ``verdict.json``    what the gate said
+``table.json``      what it said of every candidate that was decided together, this one among them
 ``openings.json``   who has looked at these test rows
-``costs.json``      what the run spent
+``costs.json``      what the run spent, and the prices that the costs of the answers follow from
+``seals.json``      SHA-256 of each row, call or value of every other entry, so that a change has a place
 ==================  ==================================================================================
 """
 
@@ -26,11 +28,13 @@ from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.types import Example, OutcomeKind, Prompt, Reply, Split, Variant
 from scorers import Score, UnscoredReason
 
-SCHEMA = "promptmigrate.bundle/1"
+SCHEMA = "promptmigrate.bundle/2"
 MANIFEST = "manifest.json"
+SEALS = "seals.json"
 ENTRIES = (
     "calls.jsonl", "config.json", "costs.json", "dataset.jsonl", "openings.json", "others.jsonl",
-    "rules.json", "scorers.json", "test_rows.jsonl", "variants.json", "verdict.json",
+    "rules.json", "scorers.json", "seals.json", "table.json", "test_rows.jsonl", "variants.json",
+    "verdict.json",
 )  # fmt: skip
 
 
@@ -69,7 +73,7 @@ class SplitRule(_Shape):
 class Manifest(_Shape):
     """``manifest.json``."""
 
-    schema_: Literal["promptmigrate.bundle/1"] = Field(alias="schema")
+    schema_: Literal["promptmigrate.bundle/2"] = Field(alias="schema")
     name: str
     run: str
     rerun: bool
@@ -139,6 +143,8 @@ class Sides(_Shape):
 
     production: Side
     candidate: Side
+    others: list[Side]
+    """Decided together with the candidate, in their order."""
 
 
 class Scored(_Shape):
@@ -193,13 +199,33 @@ class TestRow(_Shape):
     candidate: list[Answer]
 
 
-class Other(_Shape):
-    """One line of ``others.jsonl``."""
+class OtherRow(_Shape):
+    """One line of ``others.jsonl``: one test row under one other candidate."""
 
     candidate: Digest
-    model: str
-    rows: list[dict[str, Any]]
-    """``PairedRow.to_json()`` of each test row."""
+    row: dict[str, Any]
+    """``PairedRow.to_json()``."""
+    answers: list[Answer]
+    """One per repeat."""
+
+
+class PriceEntry(_Shape):
+    """What a model costs, in USD per million tokens."""
+
+    input_per_mtok: float
+    output_per_mtok: float
+
+
+class Costs(_Shape):
+    """``costs.json``."""
+
+    calls: dict[str, int]
+    """Purpose -> requests that the run sent."""
+    usd: float | None
+    usd_by_purpose: dict[str, float]
+    prices: dict[str, PriceEntry]
+    """Model -> price, of models each of whose answers costs its tokens at it. A model that is not here has
+    no known price, or its provider stated the cost of each answer itself."""
 
 
 class ScorerEntry(_Shape):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from promptmigrate.errors import DataError
-from promptmigrate.proof import contents, decision, identity, leaks, measured, rerun
+from promptmigrate.proof import beside, contents, costed, decision, identity, leaks, measured, rerun, seals
 from promptmigrate.proof.archive import unpack
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, Report, shown
@@ -26,8 +26,9 @@ _CHECKS: tuple[Check, ...] = (
     ("the gate saw all test rows, or the first by id", measured.check_rows),
     ("each answer is the recorded reply to its prompt", measured.check_calls),
     ("the numbers of each row follow from its answers and scores", measured.check_numbers),
+    ("costs follow from tokens and prices", costed.check_costs),
     ("the rules name scorers that there are", decision.check_rules),
-    ("the verdict and every number of it follow from rows and rules", decision.check_verdict),
+    ("the verdict, and the table of all candidates, follow from rows and rules", decision.check_verdict),
 )
 
 
@@ -41,6 +42,9 @@ def verify(
 ) -> Report:
     """Check the bundle at ``path``. No model, no network, no key; nothing is written but one temporary file.
 
+    Where the ``verdict.json`` of its run is beside it, that is looked at too: it seals the digest of the
+    file, and what it shows has to be what is in it.
+
     Args:
         path: A ``bundle.zip``.
         expected_digest: The digest of the file that was sealed elsewhere, as in a route's evidence.
@@ -50,13 +54,18 @@ def verify(
         own_code: Import scorers that the bundle names as ``module:attribute``.
 
     Raises:
-        DataError: it is not a bundle, or one of another schema.
+        DataError: it is not a bundle, or one of another schema; or the ``verdict.json`` beside it cannot be
+            read.
     """
     raw, archive = unpack(Path(path))
     look = _Look()
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     if expected_digest is not None and expected_digest != digest:
         look.find("(bundle)", f"has the digest {digest}, and {shown(expected_digest)} is sealed")
+    shown_beside = beside.read(Path(path))
+    if shown_beside is not None:
+        look.findings += beside.check_digest(shown_beside, digest)
+        look.checked.append("the run beside it sealed this file")
     for name, problem in sorted(archive.damaged.items()):
         look.find(name, f"is damaged: {problem}")
     if archive.foreign and not archive.damaged:
@@ -75,11 +84,18 @@ def verify(
         look.notes.append(f"nothing else was looked at, since {', '.join(gone)} cannot be read")
         return look.report(path, digest)
     try:
+        look.findings += seals.check_seals(archive.entries)
+        look.checked.append("every row, call and value has its seal")
         bundle = contents.read(manifest, archive.entries)
     except DataError as error:
         look.findings.append(Finding.of(error))
         look.notes.append("nothing else was looked at, since an entry cannot be read")
         return look.report(path, digest)
+    if shown_beside is not None:
+        look.findings += beside.check_shown(bundle, shown_beside)
+        look.checked.append(
+            "verdict.json beside it shows these numbers, of every candidate, and this spending"
+        )
     look.at(bundle, served=served, again=again, own_code=own_code)
     return look.report(path, digest)
 
@@ -118,6 +134,11 @@ class _Look:
             self.checked.append(sentence)
         if bundle.candidate.components:
             self.notes.append("answers of a program are not tied to its prompts: its code is elsewhere")
+        if free := costed.unpriced(bundle):
+            self.notes.append(
+                f"costs of {', '.join(free)} were not recomputed: they are as the provider stated them, or "
+                "not known"
+            )
         rows = sum(row.split == "test" for row in bundle.rows)
         if len(bundle.pairs) < rows:
             self.notes.append(f"the gate opened {len(bundle.pairs)} of {rows} test rows, the first by id")

@@ -94,6 +94,7 @@ def evidence(
                 else evaluator.recorded(production, test)
             )
             measured = evaluator.run(candidates, test, repeats=repeats)
+            prices = {v.model: price for v in [production, *candidates] if (price := door.price(v.model))}
         recording = Recording(tape)
     belongs = slices_of(test, config.gate.slices.by)
     rules = Rules(margin=0.1, guardrails={"cost_ratio": 0.9}, min_slice_rows=5, rerun=rerun, judges="any")
@@ -119,7 +120,11 @@ def evidence(
         rows=pairs["0"],
         rules=rules,
         verdict=verdicts["0"],
-        others=[(candidate, pairs[str(index)]) for index, candidate in enumerate(candidates) if index],
+        others=[
+            (candidate, pairs[str(index)], verdicts[str(index)])
+            for index, candidate in enumerate(candidates)
+            if index
+        ],
         openings=[
             Opening(
                 split_digest=dataset.split_digest("test"),
@@ -129,7 +134,12 @@ def evidence(
             )
         ],
         recall=_recall(recording),
-        costs={"usd": 1.5},
+        costs={
+            "calls": {"task": 300, "judge": 20, "reflection": 4},
+            "usd": 1.5,
+            "usd_by_purpose": {"task": 1.0, "judge": 0.25, "reflection": 0.25},
+        },
+        prices=prices,
         versions={"numpy": "2"},
     )
 
@@ -208,10 +218,14 @@ def entries(raw: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def forge(raw: dict[str, bytes], change: Callable[[dict[str, Any]], None]) -> bytes:
-    """A bundle with parsed entries changed, as a careful forger packs it: all hashes made to fit."""
+def forge(raw: dict[str, bytes], change: Callable[[dict[str, Any]], None], *, seals: bool = True) -> bytes:
+    """A bundle with parsed entries changed, as a careful forger packs it: all hashes made to fit.
+
+    ``seals``: those of rows and values too.
+    """
     from promptmigrate.proof.archive import pack
     from promptmigrate.proof.jsonl import dump, dump_lines, load, load_lines
+    from promptmigrate.proof.seals import seals_of
 
     parsed: dict[str, Any] = {
         name: load_lines(data, entry=name) if name.endswith(".jsonl") else load(data, entry=name)
@@ -223,6 +237,8 @@ def forge(raw: dict[str, bytes], change: Callable[[dict[str, Any]], None]) -> by
         for name, value in parsed.items()
         if name != "manifest.json"
     }
+    if seals:
+        written["seals.json"] = dump(seals_of(written))
     return pack({**written, "manifest.json": dump(sealed(parsed["manifest.json"], written))})
 
 
