@@ -15,10 +15,11 @@ and value has a digest of its own (:mod:`promptmigrate.proof.seals`), which give
 
 What it cannot show: that the replies are real. Whoever makes up replies, tokens or latencies, judges' scores,
 human labels, slices, or what the search cost, and makes everything else follow from them, makes a bundle that
-holds. Against changes afterwards there is the digest of the file, sealed in the ``verdict.json`` beside it, in
-the route (``verify --route``), in MLflow or wherever the verdict was announced; against invention, ask again:
-the same experiment with ``migrate --replay`` and a recording of your own, or with your own keys. ``verify
---rerun`` shows that answers and judges' scores follow from the recorded replies, not that a provider gave them.
+holds. Against changes afterwards there is the digest of the file, sealed in the ``verdict.json`` beside it,
+in the route (``verify --route``), in MLflow or wherever the verdict was announced. Against invention, ask
+again: the same experiment with ``migrate --replay`` and a recording of your own, or with your own keys.
+``verify --rerun`` shows that answers and scores of judges follow from the recorded replies, not that a
+provider gave them.
 
 The data inside is as redacted as ``dataset.parquet`` is: inputs and references are what harvest kept. Answers
 of models are there verbatim, since scores are recomputed from them.
