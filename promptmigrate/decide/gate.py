@@ -36,7 +36,8 @@ def decide(rows: Sequence[PairedRow], rules: Rules) -> Verdict:
     are reported, or block (:mod:`promptmigrate.decide.slices`). Judges without a calibration card do not
     promote unless the rules say so. Too few rows or clusters, or a share of missing rows above
     ``max_missing``, is INCONCLUSIVE whatever the numbers say; so is a gate that fails its own test on these
-    rows (:mod:`promptmigrate.decide.self_test`).
+    rows (:mod:`promptmigrate.decide.self_test`). Where the rules say that production is no yardstick, what
+    would be promoted is INCONCLUSIVE.
 
     The same rows, in any order, under the same rules give the same Verdict, bit for bit.
 
@@ -64,6 +65,14 @@ def finish(
     if not tested.passed:
         decision = "INCONCLUSIVE"
         reasons = [*tested.problems, *reasons]
+    if rules.no_yardstick and decision == "PROMOTE":
+        decision = "INCONCLUSIVE"
+        reasons = [
+            f"{rules.no_yardstick} What follows is what the answers as they came would have given.",
+            *reasons,
+        ]
+    elif rules.no_yardstick:
+        reasons = [*reasons, rules.no_yardstick]
     used = [row for row in rows if row.paired]
     untried = [] if tested.broken is not None or not used else [_NO_ROOM]
     return replace(

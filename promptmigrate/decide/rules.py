@@ -59,6 +59,8 @@ class Rules:
     """What quality compares answers with: what is known to be right, or production's recorded answers."""
     rerun: bool = True
     """Whether production was asked again for these rows, instead of taken as recorded."""
+    no_yardstick: str = ""
+    """Why production, as it answered these rows, cannot be measured against: then nothing is promoted."""
 
     def __post_init__(self) -> None:
         for name in ("guardrails", "scores"):
@@ -120,6 +122,8 @@ def _check_numbers(rules: Rules) -> None:
     for name in ("superiority", "rerun"):
         if not isinstance(getattr(rules, name), bool):
             raise UsageError(f"gate.{name} is {getattr(rules, name)!r}; it must be true or false")
+    if not isinstance(rules.no_yardstick, str):
+        raise UsageError(f"no_yardstick of the gate's rules is {rules.no_yardstick!r}; it must be a sentence")
 
 
 def _check_limits(rules: Rules) -> None:

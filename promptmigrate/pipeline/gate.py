@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptmigrate.config import Config, SourceConfig, TargetConfig
@@ -13,7 +13,7 @@ from promptmigrate.files import digest
 from promptmigrate.pipeline.pairs import pair
 from promptmigrate.pipeline.plan import Plan, gate_rows
 from promptmigrate.pipeline.program import Components
-from promptmigrate.pipeline.yardstick import hold, lost
+from promptmigrate.pipeline.yardstick import lost
 from promptmigrate.types import Dataset, Example, Prompt, Variant
 
 
@@ -26,8 +26,6 @@ class Judged:
     pairs: tuple[PairedRow, ...]
     rules: Rules
     verdict: Verdict
-    decided: Verdict
-    """What rows and rules alone give; ``verdict`` is held back where production could not answer."""
     warnings: tuple[str, ...] = ()
 
 
@@ -114,21 +112,23 @@ def run_gate(
         measured if plan.rerun else evaluator.recorded(production, rows, phase="gate: production as recorded")
     )
     belongs = slices_of(rows, config.gate.slices.by)
-    rules = rules_of(config, dataset, production, candidates[0], plan=plan, openings=opened, trust=trust)
+    gone = lost(rows, baseline, production)
+    rules = replace(
+        rules_of(config, dataset, production, candidates[0], plan=plan, openings=opened, trust=trust),
+        no_yardstick=gone.reason,
+    )
     pairs = {
         str(index): pair(rows, production, baseline, candidate, measured, slices=belongs)
         for index, candidate in enumerate(candidates)
     }
     verdicts = decide_all(pairs, rules)
-    gone = lost(rows, baseline, production)
     judged = tuple(
         Judged(
             candidate=candidate,
             measured=measured,
             pairs=pairs[str(index)],
             rules=rules,
-            verdict=hold(verdicts[str(index)], gone),
-            decided=verdicts[str(index)],
+            verdict=verdicts[str(index)],
             warnings=_cut(rows, measured, candidate, "the candidate"),
         )
         for index, candidate in enumerate(candidates)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from promptmigrate.decide import Verdict
 from promptmigrate.evaluate import Evaluation
 from promptmigrate.types import Example, Reply, Variant
 
@@ -48,6 +47,17 @@ class Lost:
             else ""
         )
 
+    @property
+    def reason(self) -> str:
+        """Why production is no yardstick, and what to do; empty where it is one."""
+        if not self.noticeable:
+            return ""
+        return (
+            f"{self.sentence}: they count as wrong, so production is no yardstick today. Mend its endpoint "
+            "or its params and run the same command again, or take its recorded answers with gate.baseline: "
+            "recorded."
+        )
+
 
 def lost(rows: Sequence[Example], baseline: Evaluation, production: Variant) -> Lost:
     """What of ``rows`` production, asked again, did not answer as it once did."""
@@ -75,22 +85,3 @@ def _kind(reply: Reply, recorded: str) -> str | None:
     if reply.kind == "truncated" and not low <= len(recorded) / len(text) <= high:
         return "cut"
     return None
-
-
-def hold(verdict: Verdict, found: Lost) -> Verdict:
-    """``verdict``, or INCONCLUSIVE where it would promote against a production that does not answer."""
-    if not found.noticeable:
-        return verdict
-    held = verdict.verdict == "PROMOTE"
-    reason = (
-        f"{found.sentence}: they count as wrong, so production is no yardstick today. Mend its endpoint "
-        "or its params and run the same command again, or take its recorded answers with gate.baseline: "
-        "recorded."
-    )
-    if held:
-        reason += " What follows is what the answers as they came would have given."
-    return replace(
-        verdict,
-        verdict="INCONCLUSIVE" if held else verdict.verdict,
-        reasons=(reason, *verdict.reasons) if held else (*verdict.reasons, reason),
-    )

@@ -65,13 +65,19 @@ def write_bundle(path: Path, evidence: Evidence) -> str:
         "openings.json": dump([asdict(opening) for opening in evidence.openings]),
         "costs.json": dump({**evidence.costs, "prices": prices_of(evidence)}),
     }
-    entries[SEALS] = dump(seals_of(entries))
-    raw = pack({**entries, MANIFEST: dump(_manifest(evidence, entries))})
+    head = _manifest(evidence)
+    entries[SEALS] = dump(seals_of({**entries, MANIFEST: dump(head)}))
+    made = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in entries.items()
+    }
+    raw = pack({**entries, MANIFEST: dump({**head, "entries": made})})
     atomic_write(path, raw)
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
-def _manifest(evidence: Evidence, entries: Mapping[str, bytes]) -> dict[str, Any]:
+def _manifest(evidence: Evidence) -> dict[str, Any]:
+    """All of it but the digests of entries."""
     dataset, config = evidence.dataset, evidence.config
     split = config.get("data", {}).get("split", {})
     return {
@@ -93,10 +99,6 @@ def _manifest(evidence: Evidence, entries: Mapping[str, bytes]) -> dict[str, Any
             "train": dataset.split_digest("train"),
             "validation": dataset.split_digest("validation"),
             "test": dataset.split_digest("test"),
-        },
-        "entries": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-            for name, data in entries.items()
         },
     }
 

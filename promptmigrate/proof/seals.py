@@ -19,16 +19,14 @@ from promptmigrate.proof.shapes import MANIFEST, SEALS
 
 
 def seals_of(entries: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
-    """Entry -> place -> SHA-256 of what is there, of all entries but manifest and seals.
+    """Entry -> place -> SHA-256 of what is there, of all entries but the seals themselves.
+
+    Of the manifest all but its digests of entries, which hold the seals' own.
 
     Raises:
         DataError: an entry cannot be read.
     """
-    return {
-        name: dict(_places(name, data))
-        for name, data in sorted(entries.items())
-        if name not in (MANIFEST, SEALS)
-    }
+    return {name: dict(_places(name, data)) for name, data in sorted(entries.items()) if name != SEALS}
 
 
 def check_seals(entries: Mapping[str, bytes]) -> Iterator[Finding]:
@@ -68,7 +66,8 @@ def _places(name: str, data: bytes) -> Iterator[tuple[str, str]]:
     value = load(data, entry=name)
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield key, _digest(inner)
+            if (name, key) != (MANIFEST, "entries"):
+                yield key, _digest(inner)
     else:
         for number, inner in enumerate(value if isinstance(value, list) else [value], 1):
             yield f"item {number}", _digest(inner)

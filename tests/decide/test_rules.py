@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from promptmigrate.decide import JudgeErrors, PairedRow, Rules, decide
 from promptmigrate.decide.rows import seed_of
 from promptmigrate.errors import DataError, UsageError
-from tests.decide.paired import paired
+from tests.decide.paired import counts, paired
 
 FULL = Rules(
     margin=0.03,
@@ -25,6 +25,7 @@ FULL = Rules(
     judge_errors=JudgeErrors(true_positive=90, false_negative=5, false_positive=4, true_negative=30),
     yardstick="references",
     rerun=False,
+    no_yardstick="Production was blocked.",
 )
 
 
@@ -42,6 +43,7 @@ def test_rules_come_back_from_json_as_they_were():
         ({"margin": 0.1, "slices": "stop"}, "gate.slices is 'stop'; it must be report or block"),
         ({"margin": 0.1, "judges": "some"}, "gate.judges"),
         ({"margin": 0.1, "yardstick": "x"}, "gate.yardstick"),
+        ({"margin": 0.1, "no_yardstick": None}, "must be a sentence"),
         ({"margin": 0.1, "min_slice_rows": 0}, "gate.min_slice_rows is 0"),
         ({"margin": 0.1, "rerun": "no"}, "gate.rerun is 'no'"),
         ({"margin": 0.1, "judge_errors": {"true_positive": 1}}, "judge_errors holds true_positive"),
@@ -151,3 +153,14 @@ def test_the_errors_of_a_judge_come_from_its_card():
     assert errors.good == 30 and errors.bad == 10
     assert errors.sensitivity == pytest.approx(card.sensitivity.value)
     assert errors.specificity == pytest.approx(card.specificity.value)
+
+
+def test_nothing_is_promoted_against_a_production_that_is_no_yardstick():
+    why = "9 of 80 answers of production came back blocked."
+    better = counts(60, fixed=40, broken=1, neither=4)
+    worse = counts(10, fixed=1, broken=70, neither=4)
+    open_, held = (decide(better, Rules(margin=0.05, no_yardstick=told)) for told in ("", why))
+    assert (open_.verdict, held.verdict) == ("PROMOTE", "INCONCLUSIVE")
+    assert held.reasons[0].startswith(why) and held.delta == open_.delta
+    rejected = decide(worse, Rules(margin=0.05, no_yardstick=why))
+    assert rejected.verdict == "REJECT" and why in rejected.reasons

@@ -238,7 +238,8 @@ def forge(raw: dict[str, bytes], change: Callable[[dict[str, Any]], None], *, se
         if name != "manifest.json"
     }
     if seals:
-        written["seals.json"] = dump(seals_of(written))
+        head = dump(parsed["manifest.json"])
+        written["seals.json"] = dump(seals_of({**written, "manifest.json": head}))
     return pack({**written, "manifest.json": dump(sealed(parsed["manifest.json"], written))})
 
 
