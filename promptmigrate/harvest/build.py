@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,27 +120,30 @@ def _value(value: Any, kinds: Collection[str], found: Counter[str]) -> Any:
     return clean
 
 
-def _stated(calls: Sequence[Call]) -> dict[str, list[Any]]:
-    """Expectation -> what the calls that state it say."""
-    found: dict[str, list[Any]] = {}
+def _stated(calls: Sequence[Call]) -> dict[str, tuple[Counter[str], dict[str, Any]]]:
+    """Expectation -> how often each of its values is stated, and the values, both by their JSON."""
+    found: dict[str, tuple[Counter[str], dict[str, Any]]] = {}
     for call in calls:
         for name, value in call.expectations.items():
-            found.setdefault(name, []).append(value)
+            counts, values = found.setdefault(name, (Counter(), {}))
+            text = json.dumps(value, sort_keys=True, default=repr)
+            counts[text] += 1
+            values.setdefault(text, value)
     return found
 
 
 def _contradict(calls: Sequence[Call]) -> bool:
-    return any(value != values[0] for values in _stated(calls).values() for value in values)
+    return any(len(counts) > 1 for counts, _ in _stated(calls).values())
 
 
 def _expected(calls: Sequence[Call]) -> dict[str, Any] | None:
     """The expectations of calls with the same inputs; None where one has no majority."""
     chosen: dict[str, Any] = {}
-    for name, values in _stated(calls).items():
-        most = max(values, key=values.count)
-        if 2 * values.count(most) <= len(values):
+    for name, (counts, values) in _stated(calls).items():
+        text, count = counts.most_common(1)[0]
+        if 2 * count <= counts.total():
             return None
-        chosen[name] = most
+        chosen[name] = values[text]
     return chosen
 
 

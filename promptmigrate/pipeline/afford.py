@@ -69,14 +69,15 @@ def allowances(
             - spent.tokens
             - max(_worst(s.params, of) for s, of in zip(sides, seen, strict=True))
         )
-        found.append(
-            Allowance(
-                rows=max(0, int(left / a_row)),
-                limit="tokens",
-                left=f"{max(0, budget.tokens - spent.tokens):,} tokens",
-                a_row=f"about {math.ceil(a_row):,}",
+        if a_row:  # an endpoint may not tell its tokens
+            found.append(
+                Allowance(
+                    rows=max(0, int(left / a_row)),
+                    limit="tokens",
+                    left=f"{max(0, budget.tokens - spent.tokens):,} tokens",
+                    a_row=f"about {math.ceil(a_row):,}",
+                )
             )
-        )
     if budget.minutes is not None:
         together = min(plan.concurrency, _AT_ONCE)
         slowest = max(_mean([reply.latency_s for reply in of]) for of in seen)

@@ -95,7 +95,7 @@ class Belief:
         """By how much ``a`` is better than ``b``."""
         i, j = self.index[a.key], self.index[b.key]
         spread = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
-        # Rounded: workers on other machines must not part ways over the last bit of a sum.
+        # Rounded, so that the last bit of a sum, which another machine may compute otherwise, breaks no tie.
         lead = round(float(self.mean[i] - self.mean[j]), _DIGITS)
         return Estimate(mean=lead, variance=max(round(float(spread), _DIGITS), _NEARLY_ZERO))
 
@@ -139,5 +139,5 @@ def _kernel(members: Sequence[Candidate]) -> Array:
 
 
 def _shared(a: frozenset[str], b: frozenset[str]) -> float:
-    """Jaccard's coefficient, which is positive definite (Gower 1971, Biometrics 27:857)."""
+    """Jaccard's coefficient; its matrices are covariances (Gower & Legendre 1986, J. Classification 3:5)."""
     return len(a & b) / len(a | b) if a or b else 1.0

@@ -15,7 +15,7 @@ from promptmigrate.search.table import Table
 from promptmigrate.types import Example
 
 ACCEPT_P = 0.3
-"""A challenger with a better mean becomes the incumbent below this p-value; the last choice is stricter."""
+"""A challenger becomes the incumbent where the probability that it is no better is below this."""
 MARGIN = 0.02
 """Quality that a cheaper prompt may cost."""
 DOUBT = 0.2

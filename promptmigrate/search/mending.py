@@ -1,8 +1,8 @@
 """Chains of rewrites that mend the failures of a bare prompt before validation rows are asked.
 
-A prompt is taught like a colleague: it is shown all train rows that it fails, rewritten, asked these rows
-again, and rewritten from what is left. A step costs the rows that still fail and one reflection call, where
-a race of proposals costs blocks of validation rows for each of them. Nothing is decided here: several chains
+A prompt is taught like a colleague: the train rows that it fails are shown, it is rewritten, asked such rows
+again, and rewritten from what is left. A step costs some ten train rows and two reflection calls, where a
+race of proposals costs blocks of validation rows for each of them. Nothing is decided here: several chains
 run apart, from other samples of the same failures, and their ends race on validation rows with everything
 else. The prompt is bare (without demos), since demos hide the rules that nobody has written down yet.
 """
@@ -10,7 +10,7 @@ else. The prompt is bare (without demos), since demos hide the rules that nobody
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import CandidateRecord
@@ -35,8 +35,9 @@ _PASSING = 2
 """Train rows that a rewrite is asked: such as its parent fails, and such as it answers well."""
 _HOPE, _HOPE_WITH_DEMOS = 1.0, 0.2
 """What a bare prompt gains on unseen rows, as a share of what its chain mended, and what it gains with demos,
-which mend much of the same. Means over 200 chains in the worlds of benchmarks/search.py (regression through
-the origin: 1.02 and 1.25 at 200 and 500 calls, 0.19 and 0.20 with demos)."""
+which mend much of the same. Seen over 103 chains (an earlier form of these) in the worlds of
+benchmarks/search.py: regression through the origin gave 1.02 and 1.25 at 200 and 500 calls, and 0.19 and 0.20
+with demos."""
 _DEMOS_HELP = 0.1
 """What demos are hoped to add: 0.15 in the mean of these chains, less since some tasks suffer from them."""
 _STALE = 2
@@ -52,7 +53,6 @@ class _Chain:
     end: Candidate
     allowance: int
     stale: int = 0
-    records: list[CandidateRecord] = field(default_factory=list)
 
 
 class Mending:
@@ -60,17 +60,18 @@ class Mending:
 
     def __init__(self, state: State, generations: Generations) -> None:
         self._state, self._generations = state, generations
+        self._records: list[CandidateRecord] = []
+        """What was refused, or mended nothing."""
 
-    def play(self, base: Candidate) -> bool:
-        """Chains from ``base``, and a race of their ends, with and without demos; whether one improves."""
+    def play(self, base: Candidate) -> None:
+        """Chains from ``base``, which has no demos, and a race of their ends, with and without demos."""
         state = self._state
         if "instructions" not in state.problem.may_change:
-            return False
-        base = base.but(demos=(), parent=base.parent, origin=base.origin) if base.demos else base
+            return
         allowance = int(_SHARE * state.spare_rows)
         allowance -= self._measured(base, allowance)
         if not state.report(base).failed:
-            return False
+            return
         rows = state.plan.rows
         count = 3 if rows >= _THREE_CHAINS_FROM else 2 if rows >= _TWO_CHAINS_FROM else 1
         chains = [_Chain(number=n, end=base, allowance=allowance // count) for n in range(count)]
@@ -78,11 +79,10 @@ class Mending:
             if not self._step(chains, base, step):
                 break
         ends = list({c.end.key: c.end for c in chains if c.end.key != base.key}.values())
-        if not ends:
-            return False
-        improved, standings = state.race(self._field(base, ends), last=rows < _ONE_RACE_BELOW)
-        self._tell(standings, chains)
-        return improved
+        standings: Sequence[Standing] = ()
+        if ends:
+            _, standings = state.race(self._field(base, ends), last=rows < _ONE_RACE_BELOW)
+        state.story.record("proposals", state.incumbent, standings, self._records)
 
     def _measured(self, base: Candidate, allowance: int) -> int:
         """Measure ``base`` on train rows until enough of them fail; the rows that took."""
@@ -116,7 +116,7 @@ class Mending:
             mode: Mode = "focus" if chain.stale and len(report.clusters) > 1 else "all"
             job = Job(parent=chain.end, report=report, mode=mode, focus=step, draws=draws)
             running.append((chain, job, rows))
-        children = self._written([job for _, job, _ in running], chains[0])
+        children = self._written([job for _, job, _ in running])
         for (chain, job, rows), child in zip(running, children, strict=True):
             chain.allowance -= 2
             if child is None:
@@ -129,10 +129,10 @@ class Mending:
                 chain.end, chain.stale = child, 0
             else:
                 chain.stale += 1
-                chain.records.append(self._generations.dropped(child, rows))
+                self._records.append(self._generations.dropped(child, rows))
         return bool(running)
 
-    def _written(self, jobs: Sequence[Job], teller: _Chain) -> list[Candidate | None]:
+    def _written(self, jobs: Sequence[Job]) -> list[Candidate | None]:
         """What comes of ``jobs``, after a second look of the reflection model at the same problems.
 
         One request rarely finds every rule, and a second one costs a tenth of asking all rows again.
@@ -144,7 +144,7 @@ class Mending:
             if draft
         ]
         reviewed, unfit = self._generations.propose(again)
-        teller.records += [*refused, *unfit]
+        self._records += [*refused, *unfit]
         found = iter(reviewed)
         return [(next(found) or draft) if draft else None for draft in drafts]
 
@@ -172,8 +172,8 @@ class Mending:
         """The ends, and each with demos: first those that it still fails."""
         state = self._state
         made: list[Candidate] = []
-        for end in ends:
-            gain = self._gain(base, end)
+        gains = [self._gain(base, end) for end in ends]
+        for end, gain in zip(ends, gains, strict=True):
             state.hopes[end.key] = _HOPE * gain
             if "demos" in state.problem.may_change and not end.steps and state.seeds.usable:
                 demos = state.seeds.demos(8, prefer=sorted(state.report(end).failing_ids))
@@ -181,10 +181,9 @@ class Mending:
                 state.hopes[shown.key] = _HOPE * gain + _DEMOS_HELP
                 made += state.admitted([shown])
             made.append(end)
-        best = max(self._gain(base, end) for end in ends)
         for seed in list(state.archive.values()):
             if seed.demos and seed.key not in state.hopes:
-                state.hopes[seed.key] = (_HOPE - _HOPE_WITH_DEMOS) * best + _DEMOS_HELP
+                state.hopes[seed.key] = (_HOPE - _HOPE_WITH_DEMOS) * max(gains) + _DEMOS_HELP
         return made
 
     def _gain(self, base: Candidate, end: Candidate) -> float:
@@ -194,7 +193,3 @@ class Mending:
         mended = self._state.table.differences(end, base, failing)
         share = report.failed / (report.failed + len(report.passed))
         return share * sum(mended) / max(1, len(mended))
-
-    def _tell(self, standings: Sequence[Standing], chains: Sequence[_Chain]) -> None:
-        records = [record for chain in chains for record in chain.records]
-        self._state.story.record("proposals", self._state.incumbent, standings, records)

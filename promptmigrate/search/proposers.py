@@ -10,14 +10,14 @@ import re
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # DSPy fetches the same price map as LiteLLM
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dspy
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from promptmigrate.errors import BudgetExceeded, EndpointError, StorageError
+from promptmigrate.errors import PromptMigrateError
 from promptmigrate.search.base import Problem
 from promptmigrate.search.reply import read
 from promptmigrate.search.text import fenced
@@ -110,32 +110,29 @@ def ask(lm: Any, inputs: Mapping[str, str], *, proposer: Any = None) -> tuple[st
     One call, whatever comes back.
 
     Raises:
-        BudgetExceeded, EndpointError, StorageError: from the door (DSPy wraps them; they are unwrapped).
+        PromptMigrateError: what must stop a run, from the door (DSPy wraps it; it is unwrapped).
     """
     module = proposer or Proposer()
     try:
         with dspy.context(lm=lm):
             prediction = module(**inputs)
     except (LMError, AdapterParseError) as error:
-        reraise_door_errors(error)
+        if (stopped := door_error(error)) is not None:
+            raise stopped from None
         return None
     text = (prediction.new_instructions or "").strip()
     return (text, (prediction.diagnosis or "").strip()) if text else None
 
 
-def reraise_door_errors(error: BaseException) -> None:
-    """Raise the error of the door that ``error`` was caused by, if any: none of them is a failed call."""
-    for cause in _causes(error):
-        if isinstance(cause, (BudgetExceeded, EndpointError, StorageError)):
-            raise cause
-
-
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
+def door_error(error: BaseException | None) -> PromptMigrateError | None:
+    """The error of the door that ``error`` was caused by, if any: none of them is a failed call."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
+        if isinstance(error, PromptMigrateError):
+            return error
         seen.add(id(error))
-        yield error
         error = error.__cause__ or error.__context__
+    return None
 
 
 def reflection_lm(problem: Problem) -> Any:

@@ -89,7 +89,7 @@ class Writer:
         """One Proposal per Job, in order; one reflection call each (the caller has counted them).
 
         Raises:
-            BudgetExceeded, EndpointError, StorageError: from the door.
+            PromptMigrateError: what must stop a run, from the door.
         """
         from promptmigrate.search import proposers
 

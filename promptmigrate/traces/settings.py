@@ -112,9 +112,9 @@ def _named(name: str, judge: str | None) -> dict[str, Any]:
 
     try:
         made = scorers.from_spec({"use": name, "judge": judge})
-    except ValueError as error:
+    except scorers.ScorerSpecError as error:
         # A judge that lacks another option is named with its model, so that the error is about that option.
-        return {"use": name} if "judge" in str(error) else {"use": name, "judge": judge}
+        return {"use": name} if error.key == "judge" else {"use": name, "judge": judge}
     return {"use": name, "judge": judge} if hasattr(made, "ask") else {"use": name}
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptmigrate.errors import StorageError
+from promptmigrate.errors import EndpointDown, StorageError
 from promptmigrate.search import SearchResult, strategy
 from promptmigrate.types import Prompt
 
@@ -203,13 +203,14 @@ def test_nothing_may_change():
     assert result.best.prompt == world.prompt
 
 
-def test_a_store_that_cannot_be_written_is_not_a_failed_call():
+@pytest.mark.parametrize("error", [StorageError("the call cache cannot be written"), EndpointDown("gone")])
+def test_what_must_stop_a_run_is_not_a_failed_call(error):
     world = worlds.tickets()
 
     def broken(_request):
-        raise StorageError("the call cache cannot be written")
+        raise error
 
-    with pytest.raises(StorageError):
+    with pytest.raises(type(error)):
         search(world, 300, reflect=broken)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from promptmigrate.errors import PromptMigrateError
 from promptmigrate.search.dspy_bridge import UNSEEN
+from promptmigrate.search.proposers import door_error
 from promptmigrate.search.strategies._measurer import Measurer, MissingOutcomeError
 
 _PROPOSED = "proposed_instruction"
@@ -66,19 +66,8 @@ class CountedAdapter(dspy.ChatAdapter):  # type: ignore[misc]
         try:
             return super().__call__(lm, settings, signature, demos, inputs)[0]
         except (LMError, AdapterParseError) as error:
-            if (stopped := _stopping(error)) is not None:
+            if (stopped := door_error(error)) is not None:
                 self._measurer.fail(stopped)
             if _PROPOSED not in signature.output_fields:
                 raise
             return {name: self._unchanged if name == _PROPOSED else "" for name in signature.output_fields}
-
-
-def _stopping(error: BaseException | None) -> PromptMigrateError | None:
-    """The error of the door that ``error`` was caused by (DSPy wraps it), if any."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, PromptMigrateError):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None
