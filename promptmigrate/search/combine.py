@@ -4,13 +4,17 @@ of siblings, other placement, and the removal tests that drop what buys nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from promptmigrate import template
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
 from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
 from promptmigrate.search.text import normalised, words
+
+_SHORT = 3
+"""Words below which a line is a label or a heading."""
 
 
 def combinations(
@@ -41,7 +45,7 @@ def combinations(
         and report.failed
     ):
         yield incumbent.but(
-            instructions=f"{_without(incumbent.instructions, contract.rules)}\n\n{contract.steps}".strip(),
+            instructions=f"{without(incumbent.instructions, contract.rules)}\n\n{contract.steps}".strip(),
             demos=(),
             origin=f"{incumbent.origin} + step by step",
             steps=True,
@@ -163,5 +167,38 @@ def _contains(instructions: str, rules: str) -> bool:
     return not wanted or len(inside & wanted) >= 0.8 * len(wanted)
 
 
-def _without(instructions: str, rules: str) -> str:
-    return instructions.replace(rules, "").rstrip()
+def without(instructions: str, rules: str) -> str:
+    """``instructions`` without the sentences and list items of ``rules``."""
+    dropped = {normalised(p) for p in pieces(rules)}
+    return _filtered(instructions, lambda piece: normalised(piece) not in dropped)
+
+
+def unrepeated(instructions: str) -> str:
+    """``instructions`` without sentences and list items that they have said already.
+
+    Editors like to add a rule twice. Lines of a few words repeat with good reason (labels, headings), and so
+    does what stands between fences.
+    """
+    if "```" in instructions:
+        return instructions
+    said: set[str] = set()
+
+    def new(piece: str) -> bool:
+        text = normalised(piece)
+        repeats = text in said and text.count(" ") >= _SHORT and not template.variables(piece)
+        said.add(text)
+        return not repeats
+
+    return _filtered(instructions, new)
+
+
+def _filtered(text: str, keep: Callable[[str], bool]) -> str:
+    lines: list[str] = []
+    for line in text.splitlines():
+        parts = pieces(line)
+        kept = [p for p in parts if keep(p)]
+        if len(kept) == len(parts):
+            lines.append(line)
+        elif kept:
+            lines.append(" ".join(kept))
+    return text if lines == text.splitlines() else re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -1,10 +1,11 @@
 """Chains of rewrites that mend the failures of a bare prompt before validation rows are asked.
 
 A prompt is taught like a colleague: the train rows that it fails are shown, it is rewritten, asked such rows
-again, and rewritten from what is left. A step costs some ten train rows and two reflection calls, where a
-race of proposals costs blocks of validation rows for each of them. Nothing is decided here: several chains
-run apart, from other samples of the same failures, and their ends race on validation rows with everything
-else. The prompt is bare (without demos), since demos hide the rules that nobody has written down yet.
+again, and rewritten from what is left; where a rewrite mends nothing, rules from before it are taken out. A
+step costs some ten train rows and two reflection calls, where a race of proposals costs blocks of validation
+rows for each of them. Nothing is decided here: several chains run apart, from other samples of the same
+failures, and their ends race on validation rows with everything else. The prompt is bare (without demos),
+since demos hide the rules that nobody has written down yet.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import CandidateRecord
+from promptmigrate.search.combine import without
 from promptmigrate.search.generation import Generations
 from promptmigrate.search.racing import Standing
 from promptmigrate.search.reflection import Job, Mode
@@ -40,6 +42,10 @@ benchmarks/search.py: regression through the origin gave 1.02 and 1.25 at 200 an
 with demos."""
 _DEMOS_HELP = 0.1
 """What demos are hoped to add: 0.15 in the mean of these chains, less since some tasks suffer from them."""
+_RULES_HELP = 0.1
+"""Quality that the rules of the best seed add, above which no chain begins without them."""
+_FEW = 3
+"""Known failures below which a chain asks further train rows."""
 _STALE = 2
 """Rewrites in a row that mend nothing, after which a chain ends."""
 _STEPS = 8
@@ -53,6 +59,8 @@ class _Chain:
     end: Candidate
     allowance: int
     stale: int = 0
+    shortened: bool = False
+    """Whether its end was tried without the mined contract."""
 
 
 class Mending:
@@ -74,15 +82,29 @@ class Mending:
             return
         rows = state.plan.rows
         count = 3 if rows >= _THREE_CHAINS_FROM else 2 if rows >= _TWO_CHAINS_FROM else 1
-        chains = [_Chain(number=n, end=base, allowance=allowance // count) for n in range(count)]
+        starts = self._starts(base) if rows >= _THREE_CHAINS_FROM else [base]
+        chains = [
+            _Chain(number=n, end=starts[n % len(starts)], allowance=allowance // count) for n in range(count)
+        ]
         for step in range(_STEPS):
             if not self._step(chains, base, step):
                 break
-        ends = list({c.end.key: c.end for c in chains if c.end.key != base.key}.values())
+        begun = {start.key for start in starts}
+        ends = list({c.end.key: c.end for c in chains if c.end.key not in begun}.values())
         standings: Sequence[Standing] = ()
         if ends:
             _, standings = state.race(self._field(base, ends), last=rows < _ONE_RACE_BELOW)
         state.story.record("proposals", state.incumbent, standings, self._records)
+
+    def _starts(self, base: Candidate) -> list[Candidate]:
+        """``base``, and the original where the rules of ``base`` are not seen to help: they cost length."""
+        state = self._state
+        gained = state.table.differences(base, state.original, state.train)
+        helps = not gained or sum(gained) / len(gained) > _RULES_HELP
+        same = base.key == state.original.key
+        if same or helps or base.steps or not state.report(state.original).failed:
+            return [base]
+        return [base, state.original]
 
     def _measured(self, base: Candidate, allowance: int) -> int:
         """Measure ``base`` on train rows until enough of them fail; the rows that took."""
@@ -102,35 +124,74 @@ class Mending:
         """One rewrite in every chain that still can; whether any could."""
         state, table = self._state, self._state.table
         running: list[tuple[_Chain, Job, list[Example]]] = []
-        spare = state.spare_rows
+        promised, shortened = 0, False
         for chain in chains:
+            if chain.stale >= _STALE:
+                continue
+            self._asked_further(chain, promised)
             report = state.report(chain.end)
-            if not report.failed or chain.stale >= _STALE:
+            if not report.failed:
                 continue
             draws = (state.problem.seed, "mend", chain.number, step)
             rows = self._rows(chain.end, base, draws)
             cost = len(rows) + 2 + table.missing([chain.end], rows)
-            if min(chain.allowance, spare) < cost:
+            if min(chain.allowance, state.spare_rows - promised) < cost:
                 continue
-            spare -= cost
+            if chain.stale and (shorter := self._shorter(chain)):
+                self._mended(chain, shorter, rows)
+                shortened = True
+                continue
+            promised += cost
             mode: Mode = "focus" if chain.stale and len(report.clusters) > 1 else "all"
             job = Job(parent=chain.end, report=report, mode=mode, focus=step, draws=draws)
             running.append((chain, job, rows))
         children = self._written([job for _, job, _ in running])
-        for (chain, job, rows), child in zip(running, children, strict=True):
+        for (chain, _, rows), child in zip(running, children, strict=True):
             chain.allowance -= 2
             if child is None:
                 chain.stale += 1
-                continue
-            chain.allowance -= table.missing([chain.end, child], rows)
-            table.measure([chain.end, child], rows)
-            if sum(table.differences(child, job.parent, rows)) > 0:
+            elif self._mended(chain, child, rows):
                 state.mended = True
-                chain.end, chain.stale = child, 0
             else:
                 chain.stale += 1
                 self._records.append(self._generations.dropped(child, rows))
-        return bool(running)
+        return bool(running) or shortened
+
+    def _mended(self, chain: _Chain, child: Candidate, rows: Sequence[Example]) -> bool:
+        """Ask ``child`` the ``rows``; where it answers them better it is the new end of ``chain``."""
+        table = self._state.table
+        chain.allowance -= table.missing([chain.end, child], rows)
+        table.measure([chain.end, child], rows)
+        better = sum(table.differences(child, chain.end, rows)) > 0
+        if better:
+            chain.end, chain.stale = child, 0
+        return better
+
+    def _shorter(self, chain: _Chain) -> Candidate | None:
+        """The end of ``chain`` without the mined contract, once; None without one.
+
+        Some models lose the thread in long prompts, and rules learnt from failures may say the same better.
+        """
+        state, tried = self._state, chain.shortened
+        chain.shortened = True
+        if tried or state.contract is None:
+            return None
+        text = without(chain.end.instructions, state.contract.rules)
+        if not text or text == chain.end.instructions:
+            return None
+        made = chain.end.but(instructions=text, origin=f"{chain.end.origin} - contract")
+        return next(iter(state.admitted([made])), None)
+
+    def _asked_further(self, chain: _Chain, promised: int) -> None:
+        """Ask the end of ``chain`` further train rows, where those asked so far hardly fail any more."""
+        state, table = self._state, self._state.table
+        while state.report(chain.end).failed < _FEW:
+            fresh = [e for e in state.train if table.cell(chain.end, e) is None][: state.plan.block]
+            room = min(chain.allowance, state.spare_rows - promised)
+            if not fresh or room < 2 * (len(fresh) + 2):
+                return
+            table.measure([chain.end], fresh)
+            chain.allowance -= len(fresh)
 
     def _written(self, jobs: Sequence[Job]) -> list[Candidate | None]:
         """What comes of ``jobs``, after a second look of the reflection model at the same problems.

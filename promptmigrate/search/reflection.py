@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from promptmigrate import template
 from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.base import Problem
+from promptmigrate.search.combine import unrepeated
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.failures import Report, keep_text, render
 from promptmigrate.search.hints import hints_for
@@ -182,7 +183,7 @@ class Writer:
     def _proposal(self, job: Job, reply: tuple[str, str] | None) -> Proposal:
         if reply is None:
             return Proposal(job=job, candidate=None, refused="the reflection model gave no usable reply")
-        text, note = reply
+        text, note = unrepeated(reply[0]), reply[1]
         parent = job.parent
         changes = {"origin": f"proposal ({job.mode})", "note": one_line(note, 200), "parent": parent.key}
         stripped = parent.anatomy.strip_frame(text)

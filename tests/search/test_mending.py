@@ -6,6 +6,7 @@ from promptmigrate.search import strategy
 from promptmigrate.search.generation import Generations
 from promptmigrate.search.mending import Mending
 from promptmigrate.search.state import State
+from promptmigrate.types import Prompt
 
 from . import world as worlds
 
@@ -61,3 +62,39 @@ def test_a_search_with_chains_keeps_to_its_calls_under_failures(calls):
     world = worlds.tickets(broken=0.2, words=9)
     result = strategy("reflective").search(world.problem(calls))
     assert world.calls <= result.calls <= calls
+
+
+def test_a_chain_that_gets_stuck_tries_itself_without_the_contract():
+    world = worlds.tickets(words=9, noise=0.0, clumsy=0.0)
+    told = world.answer
+
+    def confused(messages, row):
+        long = "Output format" in messages[0]["content"] and worlds.chance("long", row.id) < 0.6
+        return "I lost the thread." if long else told(messages, row)
+
+    world.answer = confused
+    system = "Sort the ticket. Answer with only its queue: account, billing, bug or shipping."
+    world.prompt = Prompt.of(
+        [{"role": "system", "content": system}, {"role": "user", "content": "{{ticket}}"}]
+    )
+    problem = world.problem(600)
+    state = State(problem)
+    contract = next(c for c in state.seeds.first() if c.origin == "contract")
+    for seed in (state.original, contract):
+        state.admit(seed)
+        state.table.measure([seed], state.free[: state.plan.block])
+    state.incumbent = contract
+    Mending(state, Generations(state)).play(contract)
+    assert any(c.origin.endswith("- contract") for c in state.archive.values())
+    assert "Output format" not in state.incumbent.instructions
+    assert world.true_quality(state.incumbent.variant) > world.true_quality(contract.variant) + 0.3
+
+
+def test_a_chain_whose_rows_are_all_answered_asks_further_ones():
+    world = worlds.tickets(count=400, words=9, noise=0.0, clumsy=0.0)
+    # So many rules at once mend all that the first rows show; rarer words stand in rows not asked yet.
+    world.editor = worlds.rule_editor(clumsy=0.0, rules=9)
+    state = mended(world, 600)
+    rewrites = [c for c in state.archive.values() if c.origin.startswith("proposal")]
+    asked = [sum(state.table.cell(c, e) is not None for e in state.train) for c in rewrites]
+    assert max(asked) > 40
