@@ -14,24 +14,20 @@ from typing import Any
 
 from promptmigrate.config import Config
 from promptmigrate.errors import StorageError, UsageError
-from promptmigrate.evaluate import Evaluator, OutcomeLog, ProgramRunner, calls_per_row
-from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.afford import allowances, within
+from promptmigrate.pipeline.bench import Bench, open_bench
 from promptmigrate.pipeline.contest import Contender, compete
-from promptmigrate.pipeline.crew import ALONE, Crew, storage_url, study_url
+from promptmigrate.pipeline.crew import ALONE, Crew, storage_url
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
-from promptmigrate.pipeline.forecast import Forecast, forecast
-from promptmigrate.pipeline.gate import Gate, Trust, production_variant, run_gate
-from promptmigrate.pipeline.measures import describe, measures, models
+from promptmigrate.pipeline.gate import Gate, production_variant, run_gate
 from promptmigrate.pipeline.meeting import Meeting
-from promptmigrate.pipeline.plan import Plan, fit_gate, plan
-from promptmigrate.pipeline.prepare import Ready, check_gate, prepare, production_prompt
+from promptmigrate.pipeline.plan import Plan, fit_gate
+from promptmigrate.pipeline.prepare import production_prompt
 from promptmigrate.pipeline.program import settled
 from promptmigrate.pipeline.program_contest import compete_program
-from promptmigrate.pipeline.rundir import CACHE, OPENINGS, RunDir, home
-from promptmigrate.pipeline.trust import trust_in
+from promptmigrate.pipeline.rundir import OPENINGS, RunDir, home
 from promptmigrate.types import Variant
 
 
@@ -49,22 +45,6 @@ class Run:
     """The registered version; None unless promoted."""
     route: Path | None
     report: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """All that a run works with, opened and checked."""
-
-    ready: Ready
-    door: Door
-    evaluator: Evaluator
-    runner: ProgramRunner | None
-    """Of a program with several prompts."""
-    plan: Plan
-    forecast: Forecast
-    trust: Trust
-    study: str | None
-    """Where the trials of the search are kept."""
 
 
 def migrate(
@@ -101,7 +81,7 @@ def migrate(
     started = datetime.now(UTC)
     runs = home(run_dir, runs)
     with ExitStack() as stack:
-        bench = _open(config, folder, runs, run_dir, crew, say, stack, record_to, replay_from)
+        bench = open_bench(config, folder, runs, run_dir, crew, say, stack, record_to, replay_from)
         run, ready = bench.ready.run, bench.ready
         say.note(bench.forecast.line())
         if not say.confirm(bench.forecast):
@@ -153,7 +133,7 @@ def assist(
             prompt, _ = production_prompt(config, folder)
             run_dir = meeting.join(config, prompt.digest, runs, say).path
         runs = home(run_dir, runs)
-        bench = _open(config, folder, runs, run_dir, crew, say, stack, None, None)
+        bench = open_bench(config, folder, runs, run_dir, crew, say, stack, None, None)
         contenders, gate = _decide(config, bench, runs, crew, say)
         run = bench.ready.run
         if meeting is not None:
@@ -187,82 +167,8 @@ def _held(run: RunDir, stack: ExitStack) -> bool:
     return True
 
 
-def _open(
-    config: Config,
-    folder: Path,
-    runs: Path,
-    run_dir: Path | None,
-    crew: Crew,
-    say: Listener,
-    stack: ExitStack,
-    record_to: Path | None,
-    replay_from: Path | None,
-) -> _Bench:
-    """Find all that can be wrong before anything is spent, and what the run will cost."""
-    storage = storage_url(config)
-    shared = crew.size > 1 or not crew.leads or storage is not None
-    if shared and (record_to or replay_from):
-        raise UsageError("--record and --replay are for one worker alone")
-    ready = prepare(config, folder=folder, runs=runs, run_dir=run_dir, crew=crew, say=say, stack=stack)
-    run, dataset = ready.run, ready.dataset
-    scorers = measures(config, [*dataset.split("train"), *dataset.split("validation")], folder=folder)
-    check_gate(config, dataset, [measure.scorer.name for measure in scorers])
-    say.note(f"scorers: {describe(config.scorers, scorers)}")
-    door = stack.enter_context(
-        Door.open(
-            endpoints=config.endpoints,
-            prices=config.prices,
-            cache=runs / CACHE,
-            ledger=run.ledger,
-            budget=config.budget,
-            record=record_to,
-            replay=replay_from,
-            on_wait=say.note,
-            storage=storage,
-            run=run.id,
-            shared=shared,
-        )
-    )
-    if replay_from is None:
-        door.preflight(models(config, scorers))
-    program, per_row = ready.components, calls_per_row(scorers)
-    if program is None:
-        budget = plan(config, dataset, ready.prompt, per_row, door)
-    else:
-        budget = plan(config, dataset, program.typical, per_row - 1 + program.calls, door)
-    log = stack.enter_context(OutcomeLog(run.outcomes if crew.leads else run.outcomes_of(crew.index)))
-    at_a_time = budget.concurrency
-    runner = (
-        None
-        if program is None
-        else stack.enter_context(ProgramRunner(door, program.program, threads=at_a_time))
-    )
-    evaluator = Evaluator(
-        door,
-        scorers,
-        concurrency=at_a_time,
-        turn=crew.turn,
-        log=log,
-        on_progress=say.progress,
-        program=None if runner is None else runner.answer,
-    )
-    for line in budget.lines():
-        say.note(line)
-    return _Bench(
-        ready=ready,
-        door=door,
-        evaluator=evaluator,
-        runner=runner,
-        plan=budget,
-        forecast=forecast(config, dataset, ready.prompt, budget, door),
-        trust=trust_in(config, scorers, folder),
-        # The search comes to the same trials without the record, so one worker keeps it.
-        study=None if not crew.leads else study_url(storage) if storage else run.study,
-    )
-
-
 def _decide(
-    config: Config, bench: _Bench, runs: Path, crew: Crew, say: Listener
+    config: Config, bench: Bench, runs: Path, crew: Crew, say: Listener
 ) -> tuple[tuple[Contender, ...], Gate]:
     ready, door = bench.ready, bench.door
     search = compete if bench.runner is None else partial(compete_program, bench.runner)
@@ -299,7 +205,7 @@ def _decide(
 
 
 def _affordable(
-    config: Config, bench: _Bench, agreed: Plan, candidates: list[Variant], left: int | None
+    config: Config, bench: Bench, agreed: Plan, candidates: list[Variant], left: int | None
 ) -> Plan:
     """The gate that calls, tokens and minutes pay for; rows that are opened must all be answered."""
     ready = bench.ready
@@ -312,7 +218,7 @@ def _affordable(
 
 def _finished(
     config: Config,
-    bench: _Bench,
+    bench: Bench,
     contenders: tuple[Contender, ...],
     gate: Gate,
     started: datetime,

@@ -16,8 +16,9 @@ from promptmigrate.evaluate import Evaluation, Evaluator, Summary
 from promptmigrate.files import atomic_write, dump_yaml
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import program_record, targets
+from promptmigrate.pipeline.break_even import break_even
 from promptmigrate.pipeline.contest import Contender
-from promptmigrate.pipeline.forecast import Forecast, break_even
+from promptmigrate.pipeline.forecast import Forecast
 from promptmigrate.pipeline.gate import Gate
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.rundir import RunDir

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from promptmigrate.lm import Door
-from promptmigrate.pipeline.forecast import break_even, calls_per_day, forecast
+from promptmigrate.pipeline.break_even import break_even, calls_per_day
+from promptmigrate.pipeline.forecast import forecast
 from promptmigrate.pipeline.plan import plan
 from promptmigrate.types import Dataset, Example
 from tests.pipeline.test_plan import PROMPT, config, dataset
