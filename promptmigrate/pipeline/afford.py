@@ -1,20 +1,29 @@
-"""How many test rows the tokens and minutes that are left pay for, by what rows have taken so far."""
+"""How many test rows what is left of the budget pays for, by what calls have taken so far.
+
+Asked once, between search and gate. Rows that are opened and cannot all be answered would be spent for
+nothing, and rows that could be paid for and stay closed leave a question open: so they may become fewer than
+planned, and more.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from promptmigrate.config import Config
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.evaluate import Evaluator
 from promptmigrate.lm import Door
-from promptmigrate.lm.sizes import DEFAULT_OUTPUT_TOKENS
+from promptmigrate.pipeline.estimate import RESERVE, edge, rates
 from promptmigrate.pipeline.plan import LEAST_GATE_ROWS, Plan
-from promptmigrate.types import Dataset, Reply, Variant
+from promptmigrate.pipeline.prepare import Ready
+from promptmigrate.pipeline.tokens import Call, expected
+from promptmigrate.types import Example, Reply, Variant
 
+_MEASURED = 1.2
+"""Times what calls have taken, where enough were made; on fewer it is ``RESERVE``."""
+_ENOUGH = 10
 _AT_ONCE = 32
 """Calls that an endpoint is sure to be given together."""
 _SLOWER = 2.0
@@ -25,122 +34,157 @@ _SLOWER = 2.0
 class Allowance:
     """What one limit of the budget leaves for the gate."""
 
-    rows: int
-    """Test rows that it pays for."""
     limit: str
     """Its key under ``budget``."""
-    left: str
-    """For people: what is left."""
-    a_row: str
-    """For people: what a row takes."""
+    left: float
+    """What the rows may take together."""
+    a_row: float
+    """What one takes, reserve included."""
+    unit: str
+    """Of both."""
+
+    @property
+    def rows(self) -> int:
+        """Test rows that it pays for."""
+        return max(0, int(self.left / self.a_row))
+
+    def amount(self, value: float) -> str:
+        """``value`` for people."""
+        return f"{value:.3g} {self.unit}" if value < 1000 else f"{value:,.0f} {self.unit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """One variant of the gate, and what is known of its calls."""
+
+    variant: Variant
+    replies: Sequence[Reply]
+    """On train and validation rows."""
+    call: Call
+    """What an answer should take."""
+    counted: bool
+    """Whether that was counted by traces of the same variant."""
+
+    def takes(self, amount: Callable[[Reply], float], should: float) -> float:
+        """What an answer takes, reserve included: as measured, or as estimated where few were."""
+        mean = math.fsum(map(amount, self.replies)) / max(1, len(self.replies))
+        if len(self.replies) >= _ENOUGH:
+            return _MEASURED * mean
+        # A single answer may be long by chance; one that is far longer says that the estimate is wrong, as
+        # with models that think before they answer.
+        few = mean if mean > RESERVE * should else should
+        return (_MEASURED if self.counted else RESERVE) * few
+
+    @property
+    def edge(self) -> Call:
+        """The worst case of a call."""
+        longest = Call(
+            input=max([self.call.input, *(reply.input_tokens for reply in self.replies)]),
+            output=max([self.call.output, *(reply.output_tokens for reply in self.replies)]),
+        )
+        return edge(longest, self.variant.params)
 
 
 def allowances(
     config: Config,
-    dataset: Dataset,
+    ready: Ready,
     plan: Plan,
     sides: Sequence[Variant],
     evaluator: Evaluator,
     door: Door,
 ) -> list[Allowance]:
-    """What ``budget.tokens`` and ``budget.minutes`` leave for the gate; nothing where they are not set.
+    """What each limit that ``budget`` sets leaves for the gate.
 
     Args:
         config: The experiment.
-        dataset: Its rows; what ``sides`` took on train and validation rows is what they will take.
+        ready: Its rows; what ``sides`` took on train and validation rows is what they will take.
         plan: Of the run.
         sides: The variants that the gate asks.
         evaluator: Knows the answers so far.
         door: Knows what was spent so far.
     """
-    budget = config.budget
-    seen = [_replies(side, dataset, evaluator) for side in sides]
-    if not all(seen):
-        return []  # a side that never answered says nothing of what it takes
-    spent, found = door.account(), []
-    again = 1 + 1.1 * evaluator.retry_rate
-    if budget.tokens is not None:
-        calls = sum(spent.calls.values())
-        # Judges are counted as the mean of all calls: they read an answer, and say little.
-        judged = (plan.calls_per_row - 1) * len(sides) * spent.tokens / calls if calls else 0.0
-        a_row = plan.repeats * again * (judged + sum(_mean(_tokens(of)) for of in seen))
-        left = (
-            budget.tokens
-            - spent.tokens
-            - max(_worst(s.params, of) for s, of in zip(sides, seen, strict=True))
+    budget, spent = config.budget, door.account()
+    should = expected(ready.dataset, ready.typical)
+    rate = rates(config, ready.dataset, ready.typical, plan.rerun, door)
+    rows = [*ready.dataset.split("train"), *ready.dataset.split("validation")]
+    known = [
+        _Side(
+            variant=side,
+            replies=_replies(evaluator, side, rows),
+            call=should.call * (plan.calls_per_row - plan.judged),
+            counted=should.counted and plan.rerun and index == 0,
         )
-        if a_row:  # an endpoint may not tell its tokens
-            found.append(
-                Allowance(
-                    rows=max(0, int(left / a_row)),
-                    limit="tokens",
-                    left=f"{max(0, budget.tokens - spent.tokens):,} tokens",
-                    a_row=f"about {math.ceil(a_row):,}",
-                )
-            )
+        for index, side in enumerate(sides)
+    ]
+    again = 1 + 1.1 * evaluator.retry_rate
+    calls = again * plan.gate_calls / plan.gate_rows
+    # Judges are asked about production too where its recorded answers are the yardstick.
+    questions = _MEASURED * plan.judged * (plan.targets + 1)
+    asked = sum(spent.calls.values())
+    found = []
+    if budget.calls is not None:
+        found.append(Allowance(limit="calls", left=budget.calls - asked, a_row=calls, unit="calls"))
+    if budget.usd is not None:
+        priced = [(side, price) for side in known if (price := door.price(side.variant.model))]
+        a_row = sum(side.takes(lambda r: r.cost_usd or 0.0, side.call.usd(price)) for side, price in priced)
+        a_row += questions * spent.usd_by_purpose["judge"] / max(1, spent.calls["judge"])
+        last = max([rate["usd"].edge, *(side.edge.usd(price) for side, price in priced)])
+        left = budget.usd - spent.usd - spent.usd_held - last
+        found.append(Allowance(limit="usd", left=left, a_row=a_row * again * plan.repeats, unit="USD"))
+    if budget.tokens is not None:
+        a_row = sum(side.takes(_tokens, side.call.tokens) for side in known)
+        # Judges are counted as the mean of all calls: they read an answer, and say little.
+        a_row += questions * spent.tokens / max(1, asked)
+        last = max([rate["tokens"].edge, *(side.edge.tokens for side in known)])
+        left = budget.tokens - spent.tokens - last
+        found.append(Allowance(limit="tokens", left=left, a_row=a_row * again * plan.repeats, unit="tokens"))
     if budget.minutes is not None:
-        together = min(plan.concurrency, _AT_ONCE)
-        slowest = max(_mean([reply.latency_s for reply in of]) for of in seen)
-        a_row = slowest * plan.gate_calls / plan.gate_rows * again * _SLOWER / together
-        seconds = max(0.0, budget.minutes * 60 - spent.seconds)
-        if a_row:
-            found.append(
-                Allowance(
-                    rows=int(seconds / a_row),
-                    limit="minutes",
-                    left=f"{seconds:.0f} seconds",
-                    a_row=f"about {a_row:.2g}",
-                )
-            )
-    return found
+        slowest = max(side.takes(lambda reply: reply.latency_s, 0.0) for side in known)
+        a_row = slowest * calls * _SLOWER / min(plan.concurrency, _AT_ONCE)
+        seconds = budget.minutes * 60 - spent.seconds
+        found.append(Allowance(limit="minutes", left=seconds, a_row=a_row, unit="seconds"))
+    return [one for one in found if one.a_row > 0]  # an endpoint may not tell tokens, nor anybody a price
 
 
-def within(plan: Plan, dataset: Dataset, found: Iterable[Allowance]) -> Plan:
-    """``plan`` with as many test rows as every allowance pays for.
+def within(plan: Plan, found: Sequence[Allowance]) -> Plan:
+    """``plan`` with as many test rows as every allowance pays for, but no more than ``plan.most_rows``.
 
     Raises:
         BudgetExceeded: one does not pay for the fewest rows that can decide; nothing was opened.
     """
-    fewest = min(LEAST_GATE_ROWS, len(dataset.split("test")))
-    for one in found:
-        if one.rows >= plan.gate_rows:
-            continue
-        if one.rows < fewest:
-            raise BudgetExceeded(
-                f"the budget ended before the gate: {one.left} are left, and a test row takes {one.a_row} "
-                f"({fewest} rows are needed); no test row was opened. Raise budget.{one.limit} and run the "
-                "same command again: what was answered is kept"
-            )
-        warning = (
-            f"{one.left} of the budget are left and a test row takes {one.a_row}, so budget.{one.limit} pays "
-            f"for {one.rows} of the planned {plan.gate_rows} test rows"
+    if not found:
+        return plan
+    there = plan.test_rows
+    fewest = min(LEAST_GATE_ROWS, there)
+    least = min(found, key=lambda one: one.rows)
+    said = (
+        f"{least.amount(max(0.0, least.left))} of the budget are left and a test row takes about "
+        f"{least.amount(least.a_row)}"
+    )
+    if least.rows < fewest:
+        raise BudgetExceeded(
+            f"the budget ended before the gate: {said} ({fewest} rows are needed); no test row was opened. "
+            f"Raise budget.{least.limit} and run the same command again: what was answered is kept"
         )
-        plan = replace(
-            plan,
-            gate_rows=one.rows,
-            gate_calls=math.ceil(plan.gate_calls * one.rows / plan.gate_rows),
-            warnings=(*plan.warnings, warning),
-        )
-    return plan
+    rows = min(plan.most_rows, least.rows)
+    if rows == plan.gate_rows:
+        return plan
+    if rows == there:
+        return plan.opening(rows, "")
+    if rows == plan.most_rows:
+        return plan.opening(rows, f"budget.calls pays for {rows} of {there} test rows beside the search")
+    more = least.amount((there - rows) * least.a_row)
+    return plan.opening(
+        rows,
+        f"{said}, so budget.{least.limit} pays for {rows} of {there} test rows; about {more} more would do "
+        "for all of them",
+    )
 
 
-def _replies(side: Variant, dataset: Dataset, evaluator: Evaluator) -> list[Reply]:
-    rows = [*dataset.split("train"), *dataset.split("validation")]
-    outcomes = evaluator.known(side, rows).outcomes.values()
+def _replies(evaluator: Evaluator, variant: Variant, rows: Sequence[Example]) -> list[Reply]:
+    outcomes = evaluator.known(variant, rows).outcomes.values()
     return [outcome.reply for outcome in outcomes if outcome.reply.answered]
 
 
-def _tokens(replies: Sequence[Reply]) -> list[float]:
-    return [float(reply.input_tokens + reply.output_tokens) for reply in replies]
-
-
-def _worst(params: Mapping[str, Any], replies: Sequence[Reply]) -> float:
-    """What the ledger wants to see free before it lets a call go."""
-    bound = params.get("max_completion_tokens") or params.get("max_tokens")
-    if not isinstance(bound, int):
-        bound = max(DEFAULT_OUTPUT_TOKENS, *(2 * reply.output_tokens for reply in replies))
-    return bound + 2 * max(reply.input_tokens for reply in replies)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _tokens(reply: Reply) -> float:
+    return float(reply.input_tokens + reply.output_tokens)

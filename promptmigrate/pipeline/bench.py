@@ -76,10 +76,8 @@ def open_bench(
     if replay_from is None:
         door.preflight(models(config, scorers))
     program, per_row = ready.components, calls_per_row(scorers)
-    if program is None:
-        budget = plan(config, dataset, ready.prompt, per_row, door)
-    else:
-        budget = plan(config, dataset, program.typical, per_row - 1 + program.calls, door)
+    asks = 1 if program is None else program.calls
+    budget = plan(config, dataset, ready.typical, per_row - 1 + asks, door, judged=per_row - 1)
     log = stack.enter_context(OutcomeLog(run.outcomes if crew.leads else run.outcomes_of(crew.index)))
     at_a_time = budget.concurrency
     runner = (
@@ -104,7 +102,7 @@ def open_bench(
         evaluator=evaluator,
         runner=runner,
         plan=budget,
-        forecast=forecast(config, dataset, ready.prompt, budget, door),
+        forecast=forecast(config, dataset, ready.typical, budget, door),
         trust=trust_in(config, scorers, folder),
         # The search comes to the same trials without the record, so one worker keeps it.
         study=None if not crew.leads else study_url(storage) if storage else run.study,

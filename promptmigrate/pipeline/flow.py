@@ -6,7 +6,7 @@ traces -> dataset -> search (for each target) -> gate -> registry -> route -> re
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
 from promptmigrate.pipeline.gate import Gate, production_variant, run_gate
 from promptmigrate.pipeline.meeting import Meeting
-from promptmigrate.pipeline.plan import Plan, fit_gate
+from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import production_prompt
 from promptmigrate.pipeline.program import settled
 from promptmigrate.pipeline.program_contest import compete_program
@@ -170,30 +170,20 @@ def _held(run: RunDir, stack: ExitStack) -> bool:
 def _decide(
     config: Config, bench: Bench, runs: Path, crew: Crew, say: Listener
 ) -> tuple[tuple[Contender, ...], Gate]:
-    ready, door = bench.ready, bench.door
+    ready = bench.ready
     search = compete if bench.runner is None else partial(compete_program, bench.runner)
-    contenders = search(config, ready, bench.evaluator, door, bench.plan, say, study=bench.study)
+    contenders = search(config, ready, bench.evaluator, bench.door, bench.plan, say, study=bench.study)
     agreed = settled(bench.plan, ready.components, bench.runner)
     # What was found so far is kept, whatever happens to the gate.
     record.keep(ready.run, [contender.found.best for contender in contenders])
-    left = config.budget.calls and max(0, config.budget.calls - sum(door.account().calls.values()))
-    planned = ready.run.state().get("gate_rows")
-    budget = (
-        replace(agreed, gate_rows=planned)
-        if planned
-        # Others may be in the gate already, so what is left says nothing to one that comes later.
-        else agreed
-        if not crew.leads
-        else _affordable(config, bench, agreed, [contender.found.best for contender in contenders], left)
-    )
-    if not planned:
-        ready.run.write_state(gate_rows=budget.gate_rows)
+    candidates = [contender.found.best for contender in contenders]
+    budget = _affordable(config, bench, agreed, candidates, crew)
     say.stage(f"Gate: {budget.gate_rows} test rows, opened once")
     gate = run_gate(
         config,
         ready.dataset,
         ready.prompt,
-        [contender.found.best for contender in contenders],
+        candidates,
         bench.evaluator,
         plan=budget,
         openings=runs / OPENINGS,
@@ -204,16 +194,19 @@ def _decide(
     return contenders, gate
 
 
-def _affordable(
-    config: Config, bench: Bench, agreed: Plan, candidates: list[Variant], left: int | None
-) -> Plan:
-    """The gate that calls, tokens and minutes pay for; rows that are opened must all be answered."""
+def _affordable(config: Config, bench: Bench, agreed: Plan, candidates: list[Variant], crew: Crew) -> Plan:
+    """The gate that the rest of the budget pays for; who comes to it first settles that for all."""
     ready = bench.ready
-    fitted = fit_gate(agreed, ready.dataset, left=left, retry_rate=bench.evaluator.retry_rate)
-    production = [production_variant(config, ready.prompt, ready.components)] if agreed.rerun else []
-    sides = [*production, *candidates]
-    found = allowances(config, ready.dataset, fitted, sides, bench.evaluator, bench.door)
-    return within(fitted, ready.dataset, found)
+    if planned := ready.run.state().get("gate"):
+        return agreed.opening(planned["rows"], planned["short"])
+    fitted = agreed
+    # On other hosts some may be in the gate already: what is left says nothing to one that joined.
+    if not crew.joined:
+        production = [production_variant(config, ready.prompt, ready.components)] if agreed.rerun else []
+        found = allowances(config, ready, agreed, [*production, *candidates], bench.evaluator, bench.door)
+        fitted = within(agreed, found)
+    ready.run.write_state(gate={"rows": fitted.gate_rows, "short": fitted.short})
+    return fitted
 
 
 def _finished(

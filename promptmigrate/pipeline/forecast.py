@@ -1,34 +1,69 @@
-"""What a run will spend, said before it starts."""
+"""What a run will spend, said before it starts.
+
+What the gate asks is known: its rows, its sides, and their length from the traces. What the search asks is
+not: how early it stops, how far prompts grow, how often judges and the reflection model are asked. So the
+forecast has an expected value, an interval that is meant to hold the real figure in 9 runs of 10, and, apart
+from these, the limits of the budget, which no run goes over. What a search does by experience was measured
+(:mod:`promptmigrate.pipeline.habits`); docs/costs.md says how well the interval holds.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from promptmigrate.config import Config
-from promptmigrate.lm import Door, Price
-from promptmigrate.pipeline.plan import CHARS_PER_TOKEN, Plan
+from promptmigrate.lm import Door
+from promptmigrate.pipeline.estimate import edge
+from promptmigrate.pipeline.habits import Habit, grown, habit
+from promptmigrate.pipeline.plan import Plan
+from promptmigrate.pipeline.tokens import Call, Expected, expected
 from promptmigrate.types import Dataset, Prompt
 
-_FEWEST_ROWS = 30
-"""Rows of a search that stops as soon as it can: the seeds on a block or two."""
-_GROWTH = 4.0
-"""A candidate's prompt over the original, at most, in the upper end of the estimate."""
-_ANSWER_TOKENS = (20, 300)
-"""Where no trace says how long answers are."""
-_JUDGE_TOKENS = (5, 300)
-_REFLECTION_TOKENS = (3000, 1000)
-"""Input and output of one request for a proposal, at most."""
-_REFLECTION_SHARE = 0.1
+_Z = 1.645
+"""Of an interval of 90 %."""
+_JUDGED = 0.5
+"""Share of the answers that a judge is asked about: what is the same as the reference need not be."""
+_WRITTEN = 300.0
+"""Tokens of a proposal."""
+_BEGINS = 0.1
+"""Share of what was planned that even a search makes whose first request for a proposal does not fit."""
+_MORE_ROWS = 1.3
+"""Times the planned test rows, where the budget had kept some closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A figure that is not known yet, and the interval that holds the real one in 9 runs of 10."""
+
+    expected: float
+    low: float
+    high: float
+
+    def below(self, most: float | None, *, last: float = 1.0) -> Range:
+        """Held to what cannot be gone over, of which a run that ends there uses the share ``last``."""
+        if most is None:
+            return self
+        return Range(
+            expected=min(self.expected, last * most),
+            low=min(self.low, 0.8 * last * most),
+            high=min(self.high, most),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Calls and money of a run: what it takes at least, and at most."""
+    """Calls and money of a run."""
 
-    calls: tuple[int, int]
-    usd: tuple[float, float] | None
+    calls: Range
+    most_calls: int | None
+    """``budget.calls``: what the run cannot go over."""
+    usd: Range | None
     """None: no price is known."""
+    most_usd: float | None
+    """``budget.usd``; None without one, and where it cannot hold since a price is not known."""
     unpriced: tuple[str, ...]
     """Models whose price is not known; they are not in ``usd``."""
     basis: str
@@ -36,120 +71,194 @@ class Forecast:
 
     def line(self) -> str:
         """For people."""
-        low, high = self.calls
-        money = "" if self.usd is None else f", ${self.usd[0]:.4f} to ${self.usd[1]:.4f}"
-        without = f" (without {', '.join(self.unpriced)}: price unknown)" if self.unpriced else ""
-        return f"forecast: {low} to {high} calls{money}{without}; {self.basis}"
+        calls, usd = self.calls, self.usd
+        text = f"forecast: about {calls.expected:.0f} calls"
+        text += "" if usd is None else f" and {_dollars(usd.expected)}"
+        text += f" (9 runs of 10: {calls.low:.0f} to {calls.high:.0f} calls"
+        text += ")" if usd is None else f", {_dollars(usd.low)} to {_dollars(usd.high)})"
+        limits = [] if self.most_calls is None else [f"{self.most_calls} calls"]
+        limits += [] if self.most_usd is None else [_dollars(self.most_usd)]
+        text += (
+            f"; never over {' or '.join(limits)}, the budget"
+            if limits
+            else "; no budget of calls or USD caps it"
+        )
+        without = f"; without {', '.join(self.unpriced)}: price unknown" if self.unpriced else ""
+        return f"{text}{without}; {self.basis}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
+        calls, usd = self.calls, self.usd
         return {
-            "calls": list(self.calls),
-            "usd": None if self.usd is None else list(self.usd),
+            "calls": [round(calls.low), round(calls.high)],
+            "usd": None if usd is None else [usd.low, usd.high],
+            "expected": {"calls": round(calls.expected), "usd": None if usd is None else usd.expected},
+            "most": {"calls": self.most_calls, "usd": self.most_usd},
             "unpriced": list(self.unpriced),
             "basis": self.basis,
         }
 
 
+def _dollars(value: float) -> str:
+    return f"${value:.2f}" if value >= 1 else f"${value:.4f}"
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Call:
-    """Tokens of one call of production: at least, and at most."""
+class _Part:
+    """Calls of one kind."""
 
-    input: tuple[float, float]
-    output: tuple[float, float]
-
-    def usd(self, price: Price) -> tuple[float, float]:
-        return (
-            (self.input[0] * price.input_per_mtok + self.output[0] * price.output_per_mtok) / 1e6,
-            (self.input[1] * price.input_per_mtok + self.output[1] * price.output_per_mtok) / 1e6,
-        )
+    model: str
+    count: float
+    call: Call
+    doubt: float
+    """Relative standard deviation of its cost."""
+    searched: bool = False
+    """Whether it grows with how far the search goes."""
 
 
 def forecast(config: Config, dataset: Dataset, prompt: Prompt, plan: Plan, door: Door) -> Forecast:
-    """What the run of ``plan`` will spend, from the token counts of the traces where they have them.
+    """What the run of ``plan`` will spend.
 
-    The lower end is a search that finds at once what it looks for; the upper end uses up all that is
-    planned, with prompts grown to four times the original. Answers from the cache cost nothing and are not
-    known beforehand: a run that goes on spends less.
+    Answers from the cache cost nothing and are not known beforehand: a run that goes on spends less.
+
+    Args:
+        config: The experiment.
+        dataset: Its rows; token counts in the metadata are used where they are known.
+        prompt: What production asks.
+        plan: Of the run.
+        door: Knows the prices.
     """
-    call, basis = _production_call(dataset, prompt)
-    fewest = min(plan.search_calls, _FEWEST_ROWS * plan.calls_per_row)
-    calls = (
-        plan.gate_calls + fewest * plan.targets,
-        plan.gate_calls + plan.search_calls * plan.targets + plan.spare_calls,
-    )
-    calls = (min(calls), calls[1])
-    total, unpriced = [0.0, 0.0], []
-
-    def add(model: str, tokens: _Call, low: float, high: float) -> None:
-        price = door.price(model)
-        if price is None:
-            unpriced.append(model)
-            return
-        cheap, dear = tokens.usd(price)
-        total[0] += cheap * low
-        total[1] += dear * high
-
-    # Task and judge calls alternate; a row costs one of the first and calls_per_row - 1 of the second.
-    rows = plan.gate_rows * plan.repeats
-    judged = plan.calls_per_row - 1
-    grown = _Call(input=(call.input[0], call.input[1] * _GROWTH), output=call.output)
-    if config.source and plan.rerun:
-        add(config.source.model, call, rows, rows)
-    spare = plan.spare_calls / plan.targets
-    for target in config.targets:
-        searched = plan.search_calls / plan.calls_per_row
-        add(target.model, grown, rows + fewest / plan.calls_per_row, rows + searched + spare)
-    judges = [scorer.judge for scorer in config.scorers if scorer.judge]
-    for judge in dict.fromkeys(judges):
-        asked = judged / len(set(judges))
-        question = _Call(
-            input=(call.output[0] * 2, call.input[1] + call.output[1] * 2 + 400), output=_JUDGE_TOKENS
-        )
-        sides = plan.targets + 1
-        most = (plan.search_calls * plan.targets / plan.calls_per_row + rows * sides) * asked
-        add(judge, question, 0, most)
-    reflections = plan.search_calls * plan.targets * _REFLECTION_SHARE
-    add(
-        config.reflection_model,
-        _Call(input=(0, _REFLECTION_TOKENS[0]), output=(0, _REFLECTION_TOKENS[1])),
-        0,
-        reflections,
-    )
-    priced = len(set(unpriced)) < len(set(config.models))
-    usd = (total[0], total[1])
-    if config.budget.usd is not None:
-        usd = (min(usd[0], config.budget.usd), min(usd[1], config.budget.usd))
+    budget, known = config.budget, expected(dataset, prompt)
+    rows = _opened(plan)
+    used = _paid(_used(plan, habit(config)), config, plan, known, rows, door)
+    parts = _parts(config, plan, known, used, rows)
+    unpriced = [part.model for part in parts if door.price(part.model) is None]
+    costs = _costs(parts, door)
     return Forecast(
-        calls=calls,
-        usd=usd if priced else None,
+        calls=_calls(plan, used, rows).below(budget.calls),
+        most_calls=budget.calls,
+        # The last of a budget is not spent: a call is not sent that could go over it.
+        usd=_usd(costs, used, rows).below(budget.usd, last=0.95) if costs else None,
+        most_usd=None if unpriced else budget.usd,
         unpriced=tuple(dict.fromkeys(unpriced)),
-        basis=basis,
+        basis=known.basis,
     )
 
 
-def _production_call(dataset: Dataset, prompt: Prompt) -> tuple[_Call, str]:
-    counted = [
-        (float(e.metadata["input_tokens"]), float(e.metadata["output_tokens"]))
-        for e in dataset
-        if _positive(e.metadata.get("input_tokens")) and _positive(e.metadata.get("output_tokens"))
-    ]
-    if counted:
-        count = len(counted)
-        asked = sum(tokens for tokens, _ in counted) / count
-        answered = sum(tokens for _, tokens in counted) / count
-        call = _Call(input=(asked * 0.8, asked * 1.25), output=(answered * 0.5, answered * 3))
-        return call, f"from the token counts of {count} traces"
-    rows = dataset.examples[:200]
-    chars = sum(len(m["content"]) for e in rows for m in prompt.render(e.inputs)) / max(1, len(rows))
-    answers = [len(e.reference) / CHARS_PER_TOKEN for e in rows if e.reference]
-    output = (_ANSWER_TOKENS[0], float(_ANSWER_TOKENS[1]))
-    if answers:
-        mean = sum(answers) / len(answers)
-        output = (max(1, int(mean * 0.5)), max(mean * 3, 20.0))
-    tokens = chars / CHARS_PER_TOKEN
-    return _Call(input=(tokens * 0.7, tokens * 1.5), output=output), "estimated from the length of texts"
+def _paid(used: Range, config: Config, plan: Plan, known: Expected, rows: Range, door: Door) -> Range:
+    """``used`` of a search that ``budget.usd`` ends sooner.
+
+    It ends when a request for a proposal does not fit beside the gate at its worst case.
+    """
+    price = door.price(config.reflection_model)
+    if config.budget.usd is None or price is None or not habit(config).reflections:
+        return used
+    last = edge(_letter(config, known), {}).usd(price)
+    room = max(0.0, config.budget.usd - plan.gate_usd - last)
+    costs = _costs(_parts(config, plan, known, used, rows), door)
+    share = min(1.0, room / (sum(usd for part, usd in costs if part.searched) or 1.0))
+    share = max(_BEGINS, share)
+    return Range(expected=used.expected * share, low=used.low * share, high=used.high)
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0
+def _costs(parts: Sequence[_Part], door: Door) -> list[tuple[_Part, float]]:
+    """Each part with what it costs in USD, where its price is known."""
+    return [(part, part.count * part.call.usd(price)) for part in parts if (price := door.price(part.model))]
+
+
+def _letter(config: Config, known: Expected) -> Call:
+    """One request for a proposal."""
+    return Call(input=400.0 + 1.2 * grown(config, known).input, output=_WRITTEN)
+
+
+def _opened(plan: Plan) -> Range:
+    """Test rows: where money or tokens bind, the gate opens more with what its reserve turns out to leave."""
+    return Range(
+        expected=min(float(plan.most_rows), _MORE_ROWS * plan.gate_rows),
+        low=float(plan.gate_rows),
+        high=float(plan.most_rows),
+    )
+
+
+def _used(plan: Plan, does: Habit) -> Range:
+    """The share of its calls that a search makes: a small one all; a large one may find nothing more."""
+    least = does.least / max(1, plan.search_calls)
+    low = max(0.25 * does.persists, min(0.85, least))
+    return Range(expected=low + (0.98 - low) * does.persists, low=low, high=1.0)
+
+
+def _parts(config: Config, plan: Plan, known: Expected, used: Range, opened: Range) -> list[_Part]:
+    does, call, longer = habit(config), known.call, grown(config, known)
+    chosen = grown(config, known, chosen=True)
+    doubt = 0.1 if known.counted else 0.3
+    asks = plan.calls_per_row - plan.judged
+    rows = opened.expected * plan.repeats
+    answers = plan.search_calls / plan.calls_per_row * used.expected
+    parts = []
+    if config.source and plan.rerun:
+        parts.append(_Part(model=config.source.model, count=rows * asks, call=call, doubt=doubt))
+    for target in config.targets:
+        parts.append(_Part(model=target.model, count=rows * asks, call=chosen, doubt=0.5))
+        searched = _Part(
+            model=target.model, count=answers * asks, call=longer, doubt=does.doubt, searched=True
+        )
+        parts.append(searched)
+    judges = dict.fromkeys(scorer.judge for scorer in config.scorers if scorer.judge)
+    for judge in judges:
+        each = plan.judged / len(judges) * _JUDGED
+        sides = rows * (plan.targets + 1)
+        parts.append(_Part(model=judge, count=sides * each, call=known.question, doubt=0.7))
+        count = answers * plan.targets * each
+        parts.append(_Part(model=judge, count=count, call=known.question, doubt=0.7, searched=True))
+    proposals = plan.search_calls * plan.targets * used.expected * does.reflections
+    parts.append(
+        _Part(
+            model=config.reflection_model,
+            count=proposals,
+            call=_letter(config, known),
+            doubt=max(0.7, does.doubt),
+            searched=True,
+        )
+    )
+    return [part for part in parts if part.count]
+
+
+def _usd(costs: Sequence[tuple[_Part, float]], used: Range, rows: Range) -> Range:
+    """Errors of parts are taken as independent, those of how many there are as common to them."""
+    expected = sum(usd for _, usd in costs)
+    searched = sum(usd for part, usd in costs if part.searched)
+    opened = expected - searched
+    own = math.sqrt(sum((usd * part.doubt) ** 2 for part, usd in costs)) / (expected or 1.0)
+    # What a call costs may be a multiple of what was thought: symmetric in the logarithm. How many there are
+    # lies between two ends.
+    more = (
+        expected * (math.exp(_Z * own) - 1),
+        searched * (used.high / used.expected - 1),
+        opened * (rows.high / rows.expected - 1),
+    )
+    less = (
+        expected * (1 - math.exp(-_Z * own)),
+        searched * (1 - used.low / used.expected),
+        opened * (1 - rows.low / rows.expected),
+    )
+    return Range(
+        expected=expected,
+        low=expected - min(math.hypot(*less), 0.95 * expected),
+        high=expected + math.hypot(*more),
+    )
+
+
+def _calls(plan: Plan, used: Range, rows: Range) -> Range:
+    share = plan.judged / plan.calls_per_row
+    """Of the planned calls, what judges could take; they are asked between a twentieth and all of it."""
+    a_row = plan.gate_calls / plan.gate_rows
+    searched = plan.search_calls * plan.targets
+
+    def calls(opened: float, length: float, asked: float) -> float:
+        return (opened * a_row + searched * length) * (1 - share * (1 - asked))
+
+    return Range(
+        expected=calls(rows.expected, used.expected, _JUDGED),
+        low=0.97 * calls(rows.low, used.low, 0.05),
+        high=calls(rows.high, used.high, 1.0) + 0.2 * plan.spare_calls,
+    )

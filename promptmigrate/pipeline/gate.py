@@ -143,7 +143,7 @@ def run_gate(
         rows=rows,
         rerun=plan.rerun,
         warnings=(
-            *plan.warnings,
+            *plan.notes,
             *_cut(rows, baseline, production, "production"),
             *([gone.sentence] if gone.sentence and not gone.noticeable else []),
         ),

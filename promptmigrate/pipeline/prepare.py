@@ -15,12 +15,12 @@ from promptmigrate.errors import ConfigError, DataError, TemplateError
 from promptmigrate.harvest import Harvest, check_size, harvest, read_dataset, write_dataset
 from promptmigrate.pipeline.crew import Crew
 from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.plan import CHARS_PER_TOKEN
 from promptmigrate.pipeline.program import Components, components
 from promptmigrate.pipeline.rundir import RunDir, check_writable, run_id, unfinished
 from promptmigrate.pipeline.same import changes, check_same, inputs_digest
 from promptmigrate.publish import current, load
 from promptmigrate.search import strategy
+from promptmigrate.search.text import CHARS_PER_TOKEN
 from promptmigrate.types import Dataset, Prompt
 
 
@@ -42,6 +42,11 @@ class Ready:
     """What the verdict should say of the data."""
     components: Components | None = None
     """The program and its prompts, where there are several."""
+
+    @property
+    def typical(self) -> Prompt:
+        """What one call is about as long as."""
+        return self.prompt if self.components is None else self.components.typical
 
 
 def prepare(

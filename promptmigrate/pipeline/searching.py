@@ -12,7 +12,8 @@ from promptmigrate.errors import EndpointError
 from promptmigrate.evaluate import Evaluation, Evaluator
 from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.plan import CHARS_PER_TOKEN, Plan
+from promptmigrate.pipeline.plan import Plan
+from promptmigrate.pipeline.tokens import Call, asked_in, tokens_in
 from promptmigrate.search import Problem, SearchResult, strategy
 from promptmigrate.types import Dataset, Example, Prompt, Purpose, Request, Variant
 
@@ -221,6 +222,5 @@ def recorded_cost(example: Example, production: Variant, price: Price) -> float:
     known = example.metadata.get("cost_usd")
     if isinstance(known, int | float):
         return float(known)
-    asked = sum(len(turn["content"]) for turn in production.prompt.render(example.inputs))
-    answered = len(example.reference or "")
-    return (asked * price.input_per_mtok + answered * price.output_per_mtok) / CHARS_PER_TOKEN / 1e6
+    call = Call(input=asked_in(production.prompt, example.inputs), output=tokens_in(example.reference or ""))
+    return call.usd(price)

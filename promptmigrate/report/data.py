@@ -31,7 +31,7 @@ pipeline adds the rest. ``?`` marks what may be absent or null; keys not listed 
     spend           {calls: {task, judge, reflection}, cached?, usd?, usd_by_purpose?, usd_unknown_calls?,
                      seconds?}
                     usd null: the price of at least one model is not known
-    forecast?       {calls?: [low, high], usd?: [low, high], basis?}
+    forecast?       {calls?: [low, high], usd?: [low, high], expected?: {calls?, usd?}, basis?}
     break_even?     {sentence, ...}          or the sentence alone
     scorers?        [{name, baseline?, candidate?}]      mean score of each scorer on the test rows
     search?         {strategy, stopped?, calls?, facts?: [sentence, ...],

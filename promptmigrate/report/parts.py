@@ -104,11 +104,19 @@ class TargetFigures(Part):
     chosen: bool = False
 
 
+class ForecastPoint(Part):
+    """Calls and money."""
+
+    calls: int | None = None
+    usd: FiniteFloat | None = None
+
+
 class ForecastFigures(Part):
-    """What the run was expected to spend."""
+    """What the run was expected to spend: the interval for 9 runs of 10, and its middle."""
 
     calls: tuple[int, int] | None = None
     usd: tuple[FiniteFloat, FiniteFloat] | None = None
+    expected: ForecastPoint = ForecastPoint()
     basis: str | None = None
 
 

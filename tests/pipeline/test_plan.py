@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,43 @@ def test_budgets_that_cannot_reach_a_verdict(budget: dict[str, Any]):
         plan(config(budget=budget), dataset(150), PROMPT, 1, door)
 
 
+@pytest.mark.parametrize("budget", [{"calls": 50}, {"usd": 0.00001}, {"tokens": 1000}])
+def test_what_it_says_to_raise_the_budget_to_suffices(budget: dict[str, Any]):
+    with Door.open() as door:
+        with pytest.raises(BudgetExceeded) as refused:
+            plan(config(budget=budget), dataset(150), PROMPT, 1, door)
+        said = re.search(r"raise budget\.(\w+) to about (\S+) \w+ \((\S+) \w+ for all 50", str(refused.value))
+        assert said is not None
+        enough, everything = (float(number.replace(",", "")) for number in said.groups()[1:])
+        assert plan(config(budget={said[1]: enough}), dataset(150), PROMPT, 1, door).gate_rows >= 20
+        assert plan(config(budget={said[1]: everything}), dataset(150), PROMPT, 1, door).gate_rows == 50
+
+
 def test_a_small_budget_opens_fewer_test_rows_and_says_so():
     with Door.open() as door:
         found = plan(config(budget={"calls": 120}), dataset(150), PROMPT, 1, door)
     assert found.gate_rows == 30
     assert found.gate_calls + found.search_calls + found.spare_calls == 120
-    assert "30 of 50 test rows" in found.warnings[0]
+    assert "30 of 50 test rows" in found.short
+    assert "200 calls would do" in found.short
+    assert found.notes == (found.short,) and found.short in found.lines()
     rows = gate_rows(dataset(150), found)
     assert len(rows) == 30
     assert {row.id for row in rows} < {row.id for row in dataset(150).split("test")}
+
+
+def test_money_pays_for_rows_at_what_recorded_answers_cost_not_at_the_worst_case():
+    with Door.open() as door:
+        price = door.price("sim/triage-large")
+        assert price is not None
+        worst = price.cost(0, 4096)
+        found = plan(config(budget={"usd": 0.2, "calls": 2000}), dataset(300), PROMPT, 1, door)
+        assert found.gate_rows == 100, "labels have a token or two"
+        assert worst < found.gate_usd < 0.1
+        short = plan(config(budget={"usd": 0.05, "calls": 2000}), dataset(300), PROMPT, 1, door)
+    assert 20 <= short.gate_rows < 100
+    assert short.gate_usd < 0.05
+    assert "USD would do" in short.short, "in the unit of the limit that binds"
 
 
 def test_money_cannot_limit_models_without_a_price():

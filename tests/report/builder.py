@@ -219,6 +219,7 @@ def write_run(
         "forecast": {
             "calls": [900, 4100],
             "usd": [0.61, 3.4],
+            "expected": {"calls": 2300, "usd": 1.7},
             "basis": "from the token counts of 600 traces",
         },
         "break_even": {

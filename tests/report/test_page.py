@@ -181,7 +181,7 @@ class TestSections:
             "no loss on 210 validation rows",
             # spend
             "Judges 380 $0.234",
-            "900 to 4,100 $0.61 to $3.40",
+            "2,300; 900 to 4,100 $1.70; $0.61 to $3.40",
             "at 41,000 calls a day it is earned back in 3 hours.",
         ):
             assert piece in promoted.text, piece

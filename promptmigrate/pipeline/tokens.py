@@ -1,0 +1,125 @@
+"""How many tokens a call takes, before any is made: from recorded counts, rendered requests and answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from promptmigrate.types import Dataset, Prompt
+
+if TYPE_CHECKING:
+    from promptmigrate.lm import Price
+
+_PIECE = re.compile(r"([A-Za-z]+)|([^\W\d_A-Za-z]+)|(\d{1,3}|[^\w\s]+|_+|\s{2,})")
+_WORD, _LETTERS = 7, 6
+"""A word of so many letters is one token; a longer one has a token for so many."""
+_ALPHABET, _IDEOGRAM = 0.45, 1.1
+"""Tokens of a letter outside ASCII: of an alphabet, and of Chinese, Japanese or Korean."""
+_FIRST_IDEOGRAM = "\u2e80"
+TURN_TOKENS = 4.0
+"""What a turn costs beside its text."""
+_ROWS = 400
+"""Rendered for an estimate."""
+_ANSWER_TOKENS = 100.0
+"""Where nothing says how long answers are."""
+_JUDGE_FRAME, _VERDICT = 400.0, 40.0
+"""Tokens of a judge's instructions, and of its answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """Tokens of one call, on average."""
+
+    input: float
+    output: float
+
+    @property
+    def tokens(self) -> float:
+        """Of both."""
+        return self.input + self.output
+
+    def usd(self, price: Price) -> float:
+        """Its cost."""
+        return (self.input * price.input_per_mtok + self.output * price.output_per_mtok) / 1e6
+
+    def __mul__(self, factor: float) -> Call:
+        return Call(input=self.input * factor, output=self.output * factor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What is known of calls beforehand."""
+
+    call: Call
+    """Of production, on an average row."""
+    row: float
+    """Input tokens that are the row's, not the prompt's."""
+    counted: bool
+    """Whether the traces counted the tokens."""
+    basis: str
+    """Where the numbers come from, for people."""
+
+    @property
+    def question(self) -> Call:
+        """One question to a judge, about one answer."""
+        return Call(input=_JUDGE_FRAME + self.row + 2 * self.call.output, output=_VERDICT)
+
+
+def expected(dataset: Dataset, prompt: Prompt) -> Expected:
+    """Tokens of a call of production: those that traces counted, else by the length of requests and answers.
+
+    Args:
+        dataset: The rows.
+        prompt: What production asks.
+    """
+    rows = dataset.examples[:_ROWS]
+    rendered = _mean([asked_in(prompt, row.inputs) for row in rows])
+    frame = asked_in(prompt, dict.fromkeys(prompt.variables, ""))
+    own = max(0.0, rendered - frame)
+    counted = [
+        (float(row.metadata["input_tokens"]), float(row.metadata["output_tokens"]))
+        for row in dataset
+        if _positive(row.metadata.get("input_tokens")) and _positive(row.metadata.get("output_tokens"))
+    ]
+    if counted:
+        asked = _mean([tokens for tokens, _ in counted])
+        answered = _mean([tokens for _, tokens in counted])
+        # The traces also say how far the rule is off on these texts.
+        own *= asked / rendered if rendered else 1.0
+        basis = f"from the token counts of {len(counted)} traces"
+        return Expected(call=Call(input=asked, output=answered), row=own, counted=True, basis=basis)
+    answers = [tokens_in(row.reference) for row in rows if row.reference]
+    output = max(1.0, _mean(answers)) if answers else _ANSWER_TOKENS
+    basis = "estimated from the text of requests and recorded answers"
+    return Expected(call=Call(input=rendered, output=output), row=own, counted=False, basis=basis)
+
+
+def asked_in(prompt: Prompt, inputs: Mapping[str, Any]) -> float:
+    """About how many input tokens ``prompt`` has with ``inputs``."""
+    return sum(tokens_in(turn["content"]) + TURN_TOKENS for turn in prompt.render(inputs))
+
+
+def tokens_in(text: str) -> float:
+    """About how many tokens ``text`` has, by words, digits and signs.
+
+    Against OpenAI's cl100k_base on prose, code, JSON, sums and labels, and on single sentences of German,
+    French, Russian, Chinese and Japanese: 0.83 to 1.32 of the real count, where a quarter of the characters
+    is 0.26 (Japanese), 0.65 (JSON) to 1.60 (labels) of it.
+    """
+    count = 0.0
+    for word, letters, _ in _PIECE.findall(text):
+        if letters:
+            count += len(letters) * (_IDEOGRAM if letters[0] >= _FIRST_IDEOGRAM else _ALPHABET)
+        else:
+            count += 1.0 if len(word) <= _WORD else len(word) / _LETTERS
+    return count
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
