@@ -55,7 +55,7 @@ class EndpointConfig(Section):
     api_key_env: str | None = Field(None, description="Name of the environment variable with the key.")
     allow_local: bool = Field(False, description="Allow http:// and private addresses beyond loopback.")
     transport: Literal["direct", "litellm"] = Field("direct", description="Who speaks to the provider.")
-    max_concurrency: Count = Field(32, description="At most this many requests in flight, for each worker.")
+    max_concurrency: Count = Field(32, description="At most this many requests in flight, over all workers.")
     timeout_s: Positive = Field(60, description="Seconds that one request may take.")
     check_models: bool = Field(True, description="Ask the endpoint beforehand whether it serves the models.")
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from promptmigrate.config import BudgetConfig
 
 NANO = 1_000_000_000
+_AT_RISK = 8
+"""Requests under way may take at most this part (an eighth) of what is left of a budget: if the process dies,
+nobody learns what they cost, and their worst case stays held for the rest of the run."""
 
 
 class Worst(NamedTuple):
@@ -64,6 +67,11 @@ def excess(
 ) -> Excess | None:
     """The first budget that ``wanted`` would go over.
 
+    A budget holds whatever a provider charges for requests whose answer was lost, and for asking them again:
+    both may be billed, so both count, each at its worst. What can be done is to lose little: requests wait
+    for each other where together they would hold more than an eighth of what is left, so that ten crashes
+    in a row still leave a quarter of it. One request alone may take all.
+
     ``seconds`` gives the wall time of the run, ``under_way`` the worst case of all requests that
     live workers have sent; both are asked only where they are needed.
     """
@@ -80,23 +88,34 @@ def excess(
     if budget.tokens is not None:
         held_tokens = sum(row.held_tokens for row in totals)
         used_tokens = sum(row.tokens for row in totals) + held_tokens
+        sent_tokens = under_way().tokens
         if used_tokens + wanted.tokens > budget.tokens:
             return Excess(
                 f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of the budget of "
                 f"{budget.tokens} are used{_held(held_tokens)}; raise budget.tokens",
-                used_tokens - under_way().tokens + wanted.tokens > budget.tokens,
+                used_tokens - sent_tokens + wanted.tokens > budget.tokens,
             )
+        if _risky(sent_tokens, wanted.tokens, budget.tokens - used_tokens):
+            return Excess("requests under way hold as many tokens as a crash may cost", False)
     if budget.usd is not None and wanted.nanousd is not None:
         held_usd = sum(row.held_nanousd for row in totals)
         used_usd = sum(row.nanousd for row in totals) + held_usd
+        sent_usd = under_way().nanousd or 0
         limit = round(budget.usd * NANO)
         if used_usd + wanted.nanousd > limit:
             return Excess(
                 f"the next call may cost {wanted.nanousd / NANO:.6f} USD and {used_usd / NANO:.6f} of "
                 f"the budget of {budget.usd:g} USD is used{_held(held_usd / NANO)}; raise budget.usd",
-                used_usd - (under_way().nanousd or 0) + wanted.nanousd > limit,
+                used_usd - sent_usd + wanted.nanousd > limit,
             )
+        if _risky(sent_usd, wanted.nanousd, limit - used_usd):
+            return Excess("requests under way hold as much money as a crash may cost", False)
     return None
+
+
+def _risky(under_way: int, wanted: int, free: int) -> bool:
+    """Whether ``wanted`` beside what is ``under_way`` would put too much of what is left at risk."""
+    return under_way > 0 and (under_way + wanted) * _AT_RISK > free + under_way
 
 
 def _held(amount: float) -> str:

@@ -74,5 +74,5 @@ class Cache:
 
 def _keep(session: Session, replies: list[tuple[bytes, str]]) -> list[None]:
     for row in replies:
-        session.write("INSERT INTO replies VALUES (?, ?) ON CONFLICT DO NOTHING", row)
+        session.write("INSERT INTO replies (key, reply) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
     return [None] * len(replies)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.cache import Cache
-from promptmigrate.lm.claims import SharedCache
+from promptmigrate.lm.claims import Place, SharedCache
 from promptmigrate.lm.keys import request_key
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.limits import backoff_s
@@ -123,21 +123,25 @@ class Caller:
         """Ask, unless another worker has asked or is asking."""
         assert route.outlet is not None
         limiter = route.outlet.limiter
+        place = Place(route.outlet.endpoint.identity, limiter.maximum)
         while True:
-            found: Reply | bool | None = await cache.find(key)
+            found = await cache.find(key)
             if found is None:
                 # Claimed only with a place at hand: what waits in our own queue is left to the others.
                 epoch = await limiter.acquire()
                 try:
-                    found = await cache.claim(key)
+                    claimed = await cache.claim(key, place)
                 except BaseException:
                     limiter.release()
                     cache.release(key)  # it may have been given just as we were cancelled
                     raise
-                if found is True:
+                if claimed == "mine":
                     break
                 limiter.release()
-            if isinstance(found, Reply):
+                if claimed == "full":
+                    await cache.later()
+                found = claimed if isinstance(claimed, Reply) else None
+            if found is not None:
                 return self._free(key, self._priced(route, found))
         try:
             reply = await cache.keep(key, await self._attempts(route, request, epoch))

@@ -7,6 +7,7 @@ import queue
 import secrets
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from promptmigrate.errors import StorageError
 from promptmigrate.lm.redact import brief
-from promptmigrate.lm.schema import POSTGRES, POSTGRES_FORMAT
+from promptmigrate.lm.schema import POSTGRES
 from promptmigrate.lm.store import Mode, Session
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Postgres:
 
     clock = "extract(epoch FROM clock_timestamp())::float8"
     for_update = " FOR UPDATE"
+    dated = True
 
     def __init__(self, url: str) -> None:
         self._options = _Options()
@@ -97,9 +99,10 @@ class Postgres:
             self.close()
             raise
 
-    def alone(self, session: Session) -> None:
+    def alone(self, session: Session, on: str = "") -> None:
         """See :class:`promptmigrate.lm.store.Database`."""
-        session.write(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        number = f"{_LOCK}, {zlib.crc32(on.encode()) - 2**31}" if on else f"{_LOCK}"
+        session.write(f"SELECT pg_advisory_xact_lock({number})")
 
     def run(self, work: Callable[[Session], T], mode: Mode = "write") -> T:
         """See :class:`promptmigrate.lm.store.Database`."""
@@ -261,22 +264,25 @@ def _doubled(error: Any) -> bool:
 
 
 def _prepare(session: Session) -> None:
-    """Make the tables, unless they are there."""
+    """Make the tables, or bring them to this format."""
     session.write(f"SELECT pg_advisory_xact_lock({_LOCK})")
     ((schema, table),) = session.rows(
         "SELECT to_regnamespace('promptmigrate')::text, to_regclass('promptmigrate.format')::text"
     )
     if schema is None:
         session.write("CREATE SCHEMA promptmigrate")
-    if table is None:
-        session.write(POSTGRES)
-        return
-    ((found,),) = session.rows("SELECT version FROM promptmigrate.format")
-    if found > POSTGRES_FORMAT:
+    found = 0
+    if table is not None:
+        ((found,),) = session.rows("SELECT version FROM promptmigrate.format")
+    if found > len(POSTGRES):
         raise StorageError(
             f"the storage in PostgreSQL was written by a newer promptmigrate (format {found}, this one reads "
-            f"{POSTGRES_FORMAT}); update promptmigrate or name another database"
+            f"{len(POSTGRES)}); update promptmigrate or name another database"
         )
+    for step in POSTGRES[found:]:
+        session.write(step)
+    if found < len(POSTGRES):
+        session.write("UPDATE promptmigrate.format SET version = ?", (len(POSTGRES),))
 
 
 @lru_cache(maxsize=512)

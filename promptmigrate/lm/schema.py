@@ -19,6 +19,11 @@ _CACHE = (
     CREATE TABLE failures (
       run TEXT NOT NULL, key BLOB NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID
     """,
+    # At which endpoint a claimed request is, so that a limit of requests in flight holds for all workers.
+    """
+    ALTER TABLE claims ADD COLUMN place TEXT NOT NULL DEFAULT '';
+    ALTER TABLE claims ADD COLUMN at REAL NOT NULL DEFAULT 0
+    """,
 )
 _LEDGER = (
     """
@@ -41,8 +46,8 @@ _LEDGER = (
     DROP TABLE lifetimes
     """,
 )
-POSTGRES_FORMAT = 1
-POSTGRES = """
+POSTGRES = (
+    """
 CREATE TABLE promptmigrate.format (version INTEGER NOT NULL);
 INSERT INTO promptmigrate.format VALUES (1);
 CREATE TABLE promptmigrate.turns (client BIGINT, turn BIGINT, PRIMARY KEY (client, turn));
@@ -67,7 +72,16 @@ CREATE TABLE promptmigrate.spans (
 CREATE INDEX spans_of ON promptmigrate.spans (run);
 CREATE TABLE promptmigrate.notes (
   run TEXT, name TEXT, content TEXT NOT NULL, PRIMARY KEY (run, name))
-"""
+""",
+    # As in the file; and when an answer was last of use, by which old ones are told.
+    """
+ALTER TABLE promptmigrate.claims ADD COLUMN place TEXT NOT NULL DEFAULT '';
+ALTER TABLE promptmigrate.claims ADD COLUMN at DOUBLE PRECISION NOT NULL DEFAULT 0;
+ALTER TABLE promptmigrate.replies
+  ADD COLUMN used DOUBLE PRECISION NOT NULL DEFAULT extract(epoch FROM clock_timestamp())
+""",
+)
+"""Steps of the schema, as of a file."""
 
 
 def cache_file(path: Path) -> Sqlite:

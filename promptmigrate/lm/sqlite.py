@@ -34,6 +34,7 @@ class Sqlite:
 
     clock = "((julianday('now') - 2440587.5) * 86400.0)"
     for_update = ""
+    dated = False
 
     def __init__(self, path: Path | None, steps: Sequence[str], what: str) -> None:
         self._path, self._what = path, what
@@ -55,7 +56,7 @@ class Sqlite:
         except sqlite3.Error as error:
             raise self.unusable(error) from error
 
-    def alone(self, session: Session) -> None:
+    def alone(self, session: Session, on: str = "") -> None:
         """There is only one writer at a time anyway."""
 
     def run(self, work: Callable[[Session], T], mode: Mode = "write") -> T:

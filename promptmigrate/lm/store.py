@@ -39,9 +39,11 @@ class Database(Protocol):
     """SQL for the time in seconds that all workers share."""
     for_update: str
     """SQL that locks the rows that are read."""
+    dated: bool
+    """Whether it is known of an answer when it was last of use."""
 
-    def alone(self, session: Session) -> None:
-        """Let no other transaction that asks for the same run beside this one."""
+    def alone(self, session: Session, on: str = "") -> None:
+        """Let no other transaction that asks for the same (``on``) run beside this one."""
         ...
 
     def run(self, work: Callable[[Session], T], mode: Mode = "write") -> T:

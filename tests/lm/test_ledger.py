@@ -243,6 +243,39 @@ async def test_what_lost_calls_hold_is_told_apart(tmp_path: Path) -> None:
     database.close()
 
 
+async def test_a_crash_can_hold_an_eighth_of_what_is_left(tmp_path: Path) -> None:
+    """Ten processes die with all that they may have under way; a quarter of the budget is still there."""
+    left, asked = 1.0, 0
+    for _ in range(10):
+        database = ledger_file(tmp_path / "l")
+        ledger = Ledger(database, BudgetConfig(usd=1))
+        waiting = [
+            asyncio.ensure_future(ledger.reserve("task", "m", tokens=1, usd=0.002)) for _ in range(200)
+        ]
+        await asyncio.sleep(0.05)
+        asked += sum(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel() if not task.done() else None
+        await asyncio.gather(*waiting, return_exceptions=True)
+        held = ledger.spend.usd_held
+        assert 0 < left - (1 - held) <= left / 8 + 1e-9
+        left = 1 - held
+        database.close()  # the ledger is not closed: its process is gone
+    assert left > 0.25
+    assert asked > 100
+
+
+async def test_one_call_alone_may_take_all_that_is_left(tmp_path: Path) -> None:
+    database = ledger_file(tmp_path / "l")
+    ledger = Ledger(database, BudgetConfig(usd=1))
+    first = await ledger.reserve("task", "m", tokens=1, usd=1.0)
+    ledger.settle(first, tokens=1, usd=0.25)
+    second = await ledger.reserve("task", "m", tokens=1, usd=0.75)
+    ledger.settle(second, tokens=1, usd=0.75)
+    ledger.close()
+    database.close()
+
+
 async def test_the_ledger_alone(tmp_path: Path) -> None:
     database = ledger_file(tmp_path / "l")
     ledger = Ledger(database, BudgetConfig(calls=2, usd=1))
@@ -251,8 +284,8 @@ async def test_the_ledger_alone(tmp_path: Path) -> None:
     with pytest.raises(BudgetExceeded):
         await ledger.reserve("task", "m", tokens=1, usd=0)
     ledger.release(second)
-    third = await ledger.reserve("reflection", "m", tokens=1, usd=0.5)
     ledger.settle(first, tokens=7, usd=0.1234567891)
+    third = await ledger.reserve("reflection", "m", tokens=1, usd=0.5)
     ledger.lose(third)
     ledger.close()
     database.close()

@@ -19,6 +19,7 @@ import pytest
 from promptmigrate.config import BudgetConfig
 from promptmigrate.errors import BudgetExceeded, StorageError
 from promptmigrate.lm import Door
+from promptmigrate.lm.schema import POSTGRES
 from promptmigrate.types import Reply
 from tests.lm.conftest import Provider, ask, slow
 from tests.postgres import PASSWORD, Server
@@ -214,6 +215,15 @@ def test_a_newer_format_is_refused(postgres: Server) -> None:
     postgres.execute("UPDATE promptmigrate.format SET version = 99", url)
     with pytest.raises(StorageError, match="newer promptmigrate"):
         Door.open(storage=url)
+
+
+def test_a_database_of_the_first_format_goes_on(provider: Provider, opened: Opened, postgres: Server) -> None:
+    url = postgres.database()
+    postgres.execute(f"CREATE SCHEMA promptmigrate; {POSTGRES[0]}", url)
+    postgres.execute("INSERT INTO promptmigrate.claims VALUES ('\\x01', 7)", url)
+    assert opened(storage=url).complete(ask()).answered
+    assert opened(storage=url).complete(ask()).cached
+    assert provider.calls == 1
 
 
 def test_the_url_that_sqlalchemy_wants(provider: Provider, opened: Opened, postgres: Server) -> None:

@@ -146,6 +146,43 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
+def test_the_limit_of_an_endpoint_holds_for_all_workers(
+    provider: Provider, start: Callable[..., Worker]
+) -> None:
+    """Eight at a time (the worker's max_concurrency), whoever asks; nobody is left waiting for ever."""
+    provider.default = slow(0.03)
+    workers = [start(rows=[10 * i, 10 * i + 80]) for i in range(3)]
+    together(workers)
+    results = [worker.result() for worker in workers]
+    assert provider.most_in_flight == 8
+    assert len(provider.requests) == 100
+    assert {reply[0] for result in results for reply in result["replies"].values()} == {"ok"}
+
+
+def test_more_workers_than_places(provider: Provider, opened: Opened, store: Store) -> None:
+    provider.default = slow(0.02)
+    acme = {"acme": EndpointConfig(base_url=provider.url, max_concurrency=1)}
+    doors = [opened(endpoints=acme, **store) for _ in range(3)]
+    with ThreadPoolExecutor(12) as pool:
+        asked_for = [pool.submit(doors[i % 3].complete, ask(f"q{i}")) for i in range(12)]
+        assert all(reply.result().answered for reply in asked_for)
+    assert provider.most_in_flight == 1
+
+
+def test_a_call_that_waits_to_be_tried_again_gets_its_turn(
+    provider: Provider, opened: Opened, store: Store
+) -> None:
+    """Its place is kept while others wait for one."""
+    provider.plan = [status(500), status(500)]
+    acme = {"acme": EndpointConfig(base_url=provider.url, max_concurrency=2)}
+    one, two = opened(endpoints=acme, **store), opened(endpoints=acme, **store)
+    with ThreadPoolExecutor(16) as pool:
+        asked_for = [pool.submit((one, two)[i % 2].complete, ask(f"q{i}")) for i in range(16)]
+        assert all(reply.result().answered for reply in asked_for)
+    assert provider.most_in_flight <= 2
+
+
+@pytest.mark.slow
 def test_three_workers_send_each_request_once(provider: Provider, start: Callable[..., Worker]) -> None:
     provider.default = slow(0.03)
     workers = [start(rows=[0, 90]) for _ in range(3)]
@@ -361,7 +398,7 @@ def test_what_one_alone_has_stored_is_there(
 def test_waiting_takes_no_place_of_the_endpoint(provider: Provider, opened: Opened, store: Store) -> None:
     """One asks for something slow; the other waits for that and asks for the rest meanwhile."""
     provider.plan = [slow(0.5)]
-    acme = {"acme": EndpointConfig(base_url=provider.url, max_concurrency=1)}
+    acme = {"acme": EndpointConfig(base_url=provider.url, max_concurrency=2)}
     one, two = opened(endpoints=acme, **store), opened(endpoints=acme, **store)
 
     async def both() -> float:
