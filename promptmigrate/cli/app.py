@@ -21,6 +21,7 @@ from promptmigrate.cli import (
     report,
     route,
     simulate,
+    storage,
     traces,
     verify,
 )
@@ -47,6 +48,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.add_typer(route.app, name="route")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(storage.app, name="storage")
 app.add_typer(traces.app, name="traces")
 
 

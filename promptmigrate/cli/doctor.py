@@ -143,13 +143,16 @@ def _store(tracking_uri: str | None) -> str:
 
 
 def _storage(config: Config) -> str:
-    from promptmigrate.lm import Board
+    from promptmigrate.lm.retention import stored
     from promptmigrate.pipeline.crew import storage_url
 
     url = storage_url(config)
     assert url is not None
-    Board(url).close()
-    return "the database that workers share answers"
+    found = stored(url)
+    return (
+        f"the database that workers share answers: {found.runs} runs, {found.answers} answers, "
+        f"{found.megabytes:.1f} MB (promptmigrate storage prune takes old ones away)"
+    )
 
 
 def _model(config: Config, model: str) -> str:
