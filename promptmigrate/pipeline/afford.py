@@ -24,6 +24,7 @@ from promptmigrate.types import Example, Reply, Variant
 _MEASURED = 1.2
 """Times what calls have taken, where enough were made; on fewer it is ``RESERVE``."""
 _ENOUGH = 10
+_NOTICEABLE = 0.05
 _AT_ONCE = 32
 """Calls that an endpoint is sure to be given together."""
 _SLOWER = 2.0
@@ -146,8 +147,13 @@ def allowances(
     return [one for one in found if one.a_row > 0]  # an endpoint may not tell tokens, nor anybody a price
 
 
-def within(plan: Plan, found: Sequence[Allowance]) -> Plan:
+def within(plan: Plan, found: Sequence[Allowance], *, retry_rate: float = 0.0) -> Plan:
     """``plan`` with as many test rows as every allowance pays for, but no more than ``plan.most_rows``.
+
+    Args:
+        plan: Of the run.
+        found: What the limits of its budget leave.
+        retry_rate: Requests beyond one for each answer, as a share: said where it is noticeable.
 
     Raises:
         BudgetExceeded: one does not pay for the fewest rows that can decide; nothing was opened.
@@ -160,6 +166,7 @@ def within(plan: Plan, found: Sequence[Allowance]) -> Plan:
     said = (
         f"{least.amount(max(0.0, least.left))} of the budget are left and a test row takes about "
         f"{least.amount(least.a_row)}"
+        + (f" ({retry_rate:.0%} of the requests had to be sent again)" if retry_rate > _NOTICEABLE else "")
     )
     if least.rows < fewest:
         raise BudgetExceeded(

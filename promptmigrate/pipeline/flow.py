@@ -204,7 +204,7 @@ def _affordable(config: Config, bench: Bench, agreed: Plan, candidates: list[Var
     if not crew.joined:
         production = [production_variant(config, ready.prompt, ready.components)] if agreed.rerun else []
         found = allowances(config, ready, agreed, [*production, *candidates], bench.evaluator, bench.door)
-        fitted = within(agreed, found)
+        fitted = within(agreed, found, retry_rate=bench.evaluator.retry_rate)
     ready.run.write_state(gate={"rows": fitted.gate_rows, "short": fitted.short})
     return fitted
 

@@ -126,7 +126,7 @@ def plan(
     there = len(dataset.split("test"))
 
     def share(calls: float) -> int:
-        return int(min(there, _GATE_SHARE * calls // a_row))
+        return int(min(there, _GATE_SHARE * calls / a_row))
 
     rows = share(min(bought.values(), default=math.inf))
     gate = rows * a_row

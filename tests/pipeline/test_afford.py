@@ -53,9 +53,10 @@ def test_what_is_left_pays_for_the_plan(planned: Plan):
 
 
 def test_a_provider_that_fails_often_opens_fewer_rows_and_it_is_said(planned: Plan):
-    found = within(planned, [Allowance(limit="calls", left=planned.gate_calls, a_row=3.1, unit="calls")])
+    calls = Allowance(limit="calls", left=planned.gate_calls, a_row=3.1, unit="calls")
+    found = within(planned, [calls], retry_rate=0.5)
     assert found.gate_rows == int(planned.gate_calls / 3.1)
-    assert "100 calls of the budget are left and a test row takes about 3.1 calls" in found.short
+    assert "100 calls of the budget are left and a test row takes about 3.1 calls (50% of" in found.short
     assert "budget.calls pays for 32 of 50 test rows; about 55.8 calls more would do" in found.short
 
 
@@ -84,9 +85,8 @@ def test_rows_that_could_not_all_be_answered_stay_closed(tight: Plan, limit: str
         within(tight, [left(400), left(19, limit)])
 
 
-@pytest.fixture
-def ready(tmp_path: Path) -> Ready:
-    world = worlds()["triage"]
+def ready(folder: Path, name: str) -> Ready:
+    world = worlds()[name]
     rows = [
         Example(id=Example.content_id(row.inputs), inputs=row.inputs, reference=str(row.expected))
         for row in world.rows(90, seed=2)
@@ -98,36 +98,45 @@ def ready(tmp_path: Path) -> Ready:
         prompt_uri=None,
         seeds=(),
         inputs_digest="",
-        run=RunDir(tmp_path),
+        run=RunDir(folder),
         dataset=data,
     )
 
 
-def test_what_is_left_and_what_a_row_takes_are_measured(ready: Ready):
+@pytest.mark.parametrize(
+    ("world", "at_most"),
+    [
+        ("triage", 1.8),
+        # Answers are longer than the bare numbers that were recorded, as with models that think first.
+        ("arithmetic", 2.5),
+    ],
+)
+def test_what_is_left_and_what_a_row_takes_are_measured(tmp_path: Path, world: str, at_most: float):
+    project = ready(tmp_path, world)
     experiment = config(budget={"calls": 500, "usd": 0.3, "tokens": 90_000, "minutes": 5})
-    production = Variant(prompt=ready.prompt, model="sim/triage-large")
-    candidate = Variant(prompt=ready.prompt, model="sim/triage-small")
+    production = Variant(prompt=project.prompt, model=f"sim/{world}-large")
+    candidate = Variant(prompt=project.prompt, model=f"sim/{world}-small")
     with Door.open(budget=experiment.budget) as door:
-        planned = plan(experiment, ready.dataset, ready.prompt, 1, door)
+        planned = plan(experiment, project.dataset, project.prompt, 1, door)
         evaluator = Evaluator(door, [Measure(scorer=exact_match())])
-        evaluator.run([candidate], ready.dataset.split("validation"))
-        evaluator.run([production], ready.dataset.split("train")[:1])
+        evaluator.run([candidate], project.dataset.split("validation"))
+        evaluator.run([production], project.dataset.split("train")[:1])
         before = door.spend
-        found = allowances(experiment, ready, planned, [production, candidate], evaluator, door)
+        found = allowances(experiment, project, planned, [production, candidate], evaluator, door)
         calls, usd, tokens, minutes = found
         assert (calls.left, calls.a_row) == (500 - 31, 2)
-        price = door.price("sim/triage-large")
+        price = door.price(f"sim/{world}-large")
         assert price is not None
         assert usd.left < 0.3 - before.usd - price.cost(0, 4096), "the last call must fit at its worst case"
         assert tokens.left < 90_000 - before.tokens - 4096
         assert 0 < minutes.left <= 300
-        evaluator.run([production, candidate], ready.dataset.split("test"))
+        evaluator.run([production, candidate], project.dataset.split("test"))
         dollars = (door.spend.usd - before.usd) / 30
-        assert dollars < usd.a_row < 1.8 * dollars
+        assert dollars < usd.a_row < at_most * dollars
         a_row = (door.spend.tokens - before.tokens) / 30
-        assert a_row < tokens.a_row < 1.8 * a_row
+        assert a_row < tokens.a_row < at_most * a_row
         only_calls = config(budget={"calls": 500})
-        (free,) = allowances(only_calls, ready, planned, [production, candidate], evaluator, door)
+        (free,) = allowances(only_calls, project, planned, [production, candidate], evaluator, door)
         assert free.limit == "calls"
 
 
@@ -151,11 +160,12 @@ def test_a_run_opens_the_rows_that_its_money_turns_out_to_pay_for(tmp_path: Path
     assert bool(short) == (opened < before.test_rows)
 
 
-def test_a_side_that_never_answered_is_taken_at_what_was_planned(ready: Ready):
+def test_a_side_that_never_answered_is_taken_at_what_was_planned(tmp_path: Path):
+    project = ready(tmp_path, "triage")
     experiment = config(budget={"tokens": 90_000})
-    candidate = Variant(prompt=ready.prompt, model="sim/triage-small")
+    candidate = Variant(prompt=project.prompt, model="sim/triage-small")
     with Door.open(budget=experiment.budget) as door:
-        planned = plan(experiment, ready.dataset, ready.prompt, 1, door)
+        planned = plan(experiment, project.dataset, project.prompt, 1, door)
         evaluator = Evaluator(door, [Measure(scorer=exact_match())])
-        (tokens,) = allowances(experiment, ready, planned, [candidate], evaluator, door)
+        (tokens,) = allowances(experiment, project, planned, [candidate], evaluator, door)
     assert 100 < tokens.a_row < 1000
