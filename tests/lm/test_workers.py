@@ -154,7 +154,7 @@ def test_the_limit_of_an_endpoint_holds_for_all_workers(
     workers = [start(rows=[10 * i, 10 * i + 80]) for i in range(3)]
     together(workers)
     results = [worker.result() for worker in workers]
-    assert provider.most_in_flight == 8
+    assert 2 < provider.most_in_flight <= 8  # how near it comes depends on the machine
     assert len(provider.requests) == 100
     assert {reply[0] for result in results for reply in result["replies"].values()} == {"ok"}
 
