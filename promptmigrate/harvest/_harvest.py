@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def harvest(
     tracking_uri: str | None = None,
     prompt_uri: str | None = None,
     source_model: str | None = None,
+    read: Collection[str] | None = None,
 ) -> Harvest:
     """Gather the production calls of ``prompt`` as redacted, de-duplicated and split Examples.
 
@@ -51,6 +52,8 @@ def harvest(
         tracking_uri: The MLflow store; see :func:`promptmigrate.mlflow_store.resolve`.
         prompt_uri: ``prompts:/name/version`` of ``prompt``: traces linked to another prompt are left out.
         source_model: Calls that another model is known to have answered are left out.
+        read: Names of the expectations that the scorers read; others cannot make a row contradictory. None:
+            all of them, except beside ``expected_response``, which is compared with alone.
 
     Raises:
         DataError: nothing usable was found, or a row of a file is wrong; says where and what to do.
@@ -63,7 +66,7 @@ def harvest(
     calls = _calls(data, prompt, tally, folder, tracking_uri, prompt_uri, source_model)
     if not calls:
         raise DataError(_nothing(tally))
-    built = build(calls, name=name, kinds=data.redact)
+    built = build(calls, name=name, kinds=data.redact, read=read)
     splits = assign(
         built.examples, train=data.split.train, validation=data.split.validation, seed=data.split.seed
     )

@@ -13,6 +13,8 @@ from promptmigrate.harvest._call import TIMESTAMP, Call
 from promptmigrate.redact import KINDS, redact, redact_value
 from promptmigrate.types import Example
 
+ANSWER = "expected_response"
+"""The expectation that is compared with alone where it is stated."""
 COUNT = "count"
 """Metadata key: how many calls an Example stands for, if more than one."""
 
@@ -27,7 +29,7 @@ class Built:
     conflicts: int
     """Examples whose calls had different answers."""
     contradictions: int
-    """Inputs whose calls were said to have different right answers."""
+    """Inputs whose calls were said to have different right answers, by the expectations that are read."""
     undecided: int
     """Those of them for which more than half did not agree; they are left out."""
     shared: int
@@ -35,7 +37,13 @@ class Built:
     redactions: Mapping[str, int]
 
 
-def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -> Built:
+def build(
+    calls: Sequence[Call],
+    *,
+    name: str,
+    kinds: Collection[str] = KINDS,
+    read: Collection[str] | None = None,
+) -> Built:
     """Redact the calls, hide who made them, and merge those with the same inputs but for white space.
 
     Copies that differ in white space would otherwise stand on both sides of the split, as independent rows.
@@ -46,13 +54,16 @@ def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -
     Of the calls with the same inputs, the answer given most often is the reference (of equally frequent ones
     the latest), and the group is that of the earliest call: it stays when calls are added later, so the
     Example stays in its split. Where the calls state different expectations, the one that more than half of
-    those with any state is taken; where none is, nobody knows what is right, and the row is left out. The
-    weight stays 1; ``count`` in the metadata says how many calls there were.
+    those with any state is taken; where none is, nobody knows what is right, and the row is left out. Only
+    what scorers compare with can leave a row out: ``expected_response`` where it is stated (then
+    :attr:`Example.expected` is that alone), else those of ``read``. Of others, such as a free note, the one
+    stated most often is kept. The weight stays 1; ``count`` in the metadata says how many calls there were.
 
     Args:
         calls: In any order; the ``timestamp`` of their metadata tells which came first, else their order.
         name: Of the dataset; salts the groups.
         kinds: What to redact; see :mod:`promptmigrate.redact`.
+        read: Names of the expectations that the scorers read (their ``expected_key``). None: all.
     """
     found: Counter[str] = Counter()
     merged: dict[str, list[Call]] = {}
@@ -60,17 +71,17 @@ def build(calls: Sequence[Call], *, name: str, kinds: Collection[str] = KINDS) -
     for call in sorted(calls, key=lambda item: str(item.metadata.get(TIMESTAMP, ""))):
         clean = _redacted(call, name, kinds, found)
         merged.setdefault(_spaced(clean.inputs), []).append(clean)
+    labels = {key: _labels(group, read) for key, group in merged.items()}
+    kept = {key: group for key, group in merged.items() if not labels[key].undecided}
     # By id: the same order whatever order the calls came in.
-    known = {key: _expected(group) for key, group in merged.items()}
-    kept = {key: group for key, group in merged.items() if known[key] is not None}
     examples = tuple(
-        sorted((_merge(group, known[key] or {}) for key, group in kept.items()), key=lambda e: e.id)
+        sorted((_merge(group, labels[key].chosen) for key, group in kept.items()), key=lambda e: e.id)
     )
     return Built(
         examples=examples,
         duplicates=len(calls) - len(merged),
         conflicts=sum(len({call.reference for call in group} - {None}) > 1 for group in kept.values()),
-        contradictions=sum(_contradict(group) for group in merged.values()),
+        contradictions=sum(found.contradict for found in labels.values()),
         undecided=len(merged) - len(kept),
         shared=sum(len({call.group for call in group} - {""}) > 1 for group in kept.values()),
         redactions=dict(sorted(found.items())),
@@ -120,31 +131,34 @@ def _value(value: Any, kinds: Collection[str], found: Counter[str]) -> Any:
     return clean
 
 
-def _stated(calls: Sequence[Call]) -> dict[str, tuple[Counter[str], dict[str, Any]]]:
-    """Expectation -> how often each of its values is stated, and the values, both by their JSON."""
-    found: dict[str, tuple[Counter[str], dict[str, Any]]] = {}
+@dataclass(frozen=True, kw_only=True)
+class _Labels:
+    """The expectations of calls with the same inputs."""
+
+    chosen: dict[str, Any]
+    contradict: bool
+    """Whether one that is read has several values."""
+    undecided: bool
+    """Whether for such a one no value has more than half."""
+
+
+def _labels(calls: Sequence[Call], read: Collection[str] | None) -> _Labels:
+    stated: dict[str, Counter[str]] = {}
     for call in calls:
         for name, value in call.expectations.items():
-            counts, values = found.setdefault(name, (Counter(), {}))
-            text = json.dumps(value, sort_keys=True, default=repr)
-            counts[text] += 1
-            values.setdefault(text, value)
-    return found
-
-
-def _contradict(calls: Sequence[Call]) -> bool:
-    return any(len(counts) > 1 for counts, _ in _stated(calls).values())
-
-
-def _expected(calls: Sequence[Call]) -> dict[str, Any] | None:
-    """The expectations of calls with the same inputs; None where one has no majority."""
-    chosen: dict[str, Any] = {}
-    for name, (counts, values) in _stated(calls).items():
-        text, count = counts.most_common(1)[0]
-        if 2 * count <= counts.total():
-            return None
-        chosen[name] = values[text]
-    return chosen
+            stated.setdefault(name, Counter())[json.dumps(value, sort_keys=True)] += 1
+    if ANSWER in stated:
+        read = (ANSWER,)
+    counted = [counts for name, counts in stated.items() if read is None or name in read]
+    return _Labels(
+        # Of equally frequent values the same one, whatever order the calls came in.
+        chosen={
+            name: json.loads(min(counts, key=lambda text: (-counts[text], text)))
+            for name, counts in stated.items()
+        },
+        contradict=any(len(counts) > 1 for counts in counted),
+        undecided=any(2 * max(counts.values()) <= counts.total() for counts in counted),
+    )
 
 
 def _merge(calls: Sequence[Call], expectations: dict[str, Any]) -> Example:

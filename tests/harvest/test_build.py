@@ -92,6 +92,26 @@ def test_of_contradictory_expectations_the_majority_counts_and_without_one_the_r
     assert built("a", "a", None).contradictions == 0
 
 
+def test_only_an_expectation_that_is_compared_with_can_leave_a_row_out() -> None:
+    def built(*stated: dict[str, Any], read: tuple[str, ...] | None = None) -> Built:
+        return build([call("t", at=n, expectations=x) for n, x in enumerate(stated)], name="n", read=read)
+
+    kept = built({"expected_response": "a", "note": "y"}, {"expected_response": "a", "note": "x"})
+    assert [e.expected for e in kept.examples] == ["a"]
+    assert kept.examples[0].expectations == {"expected_response": "a", "note": "x"}
+    assert (kept.contradictions, kept.undecided) == (0, 0)
+
+    ways = ({"queue": "a", "note": "y"}, {"queue": "a", "note": "x"}, {"queue": "a", "note": "y"})
+    assert built(*ways[:2]).undecided == 1, "nobody said which of the two is compared with"
+    assert built(*ways[:2], read=("note",)).undecided == 1
+    named = built(*ways[:2], read=("queue",))
+    assert (named.contradictions, named.undecided) == (0, 0)
+    assert built(*ways, read=("queue",)).examples[0].expectations == {"queue": "a", "note": "y"}
+    # What is compared with still has to be agreed on, whatever else is.
+    apart = built({"expected_response": "a", "note": "x"}, {"expected_response": "b", "note": "x"})
+    assert (apart.examples, apart.contradictions, apart.undecided) == ((), 1, 1)
+
+
 def test_merged_calls_keep_their_traces_and_their_expectations() -> None:
     built = build(
         [
