@@ -20,7 +20,8 @@ _LATIN: dict[str, str] = {
     "all were we when your can there an which she do how their if will about then them would these "
     "her him has "
     "more could no than been who its now only may after other our you my i please thank thanks hello "
-    "yes any here",
+    "yes any here me us cannot can't don't doesn't i'm i've it's that's what's since does did where why into "
+    "still again should need want get got just because being too each most such until while show tell",
     "de": "der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es "
     "an werden aus er "
     "hat dass sie nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder "
@@ -141,9 +142,11 @@ _SCRIPTS: dict[str, str] = {
     "Hani": r"[㐀-䶿一-鿿]",
 }
 _ONE = {"Grek": "el", "Hebr": "he", "Thai": "th", "Hang": "ko"}
+_BESIDE = 0.2
+"""What the rest of a text must say for a language beside its strongest word; a word of its own says 1."""
 _FOUND = {name: re.compile(pattern) for name, pattern in _SCRIPTS.items()}
 _FENCE = re.compile(r"```[^`]*+(?:```|\Z)|https?://\S{1,2000}")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_WORD = re.compile(r"(?<![\d_])[^\W\d_]++(?:['’][^\W\d_]++)?(?![\d_])")
 _PERSIAN = re.compile(r"[پچژگکی]")
 _URDU = re.compile(r"[ٹڈڑےھ]")
 LANGUAGES: tuple[str, ...] = tuple(
@@ -229,6 +232,10 @@ def _by_words(text: str, script: str) -> Detected:
     best, second = ranked[0][1], ranked[1][1]
     # The less there is to go by, the clearer it has to be.
     clear = best >= 1.35 * second if best >= 2.5 else best >= 2 * second
+    # A name or a loan word is no language: no single word decides.
+    own = {word: words.count(word) / len(profile[word]) for word in {*words} & profile.keys()}
+    strongest = max((x for word, x in own.items() if ranked[0][0] in profile[word]), default=0.0)
+    clear = clear and best - strongest >= _BESIDE
     if best < max(1.0, 0.06 * len(words)) or not clear:
         return Detected(problem="too_short" if len(words) < 12 else "ambiguous", nearest=nearest)
     return Detected(code=ranked[0][0])

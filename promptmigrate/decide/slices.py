@@ -10,7 +10,8 @@ that are fine one is seldom accused. What each finding means, and what it does w
   one time in five, yet it is not proven. Named; blocking: INCONCLUSIVE, since neither a REJECT nor a pass is
   earned.
 - ``open``: not proven either way, and nothing points to a break. Named among the warnings.
-- ``too_few``: fewer rows than asked for, or too few groups. Said to be unjudgeable; it can still be suspect.
+- ``too_few``: fewer rows than asked for, or too few groups. It can still be suspect; else it is said to be
+  unjudgeable where rows of it broke, and is in the table only where none did.
 
 An ``open`` slice does not block: a slice of 60 rows can never rule out a loss of two points, so that a gate
 which demanded it of every slice could not be passed by production itself.
@@ -98,12 +99,14 @@ def say(slices: Sequence[Slice], rules: Rules) -> tuple[list[str], list[str], li
     warnings = [] if blocking else [*broken, *suspected]
     # An open slice shows no loss beyond the margin; the table of slices has it.
     few = [
-        f"{_name(s)} ({plural(s.rows, 'row')}, {s.broken} broken)" for s in slices if s.status == "too_few"
+        f"{_name(s)} ({s.broken} of {plural(s.rows, 'row')})"
+        for s in slices
+        if s.status == "too_few" and s.broken
     ]
     if few:
         warnings.append(
-            f"Slices that cannot be judged, with fewer than {rules.min_slice_rows} rows or {_MIN_GROUPS} "
-            f"groups: {_list(few)}."
+            f"Slices with broken rows that cannot be judged, with fewer than {rules.min_slice_rows} rows or "
+            f"{_MIN_GROUPS} groups: {_list(few)}."
         )
     return (broken, suspected, warnings) if blocking else ([], [], warnings)
 

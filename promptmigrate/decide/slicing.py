@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 DERIVED = ("label", "length", "language")
 _MOST_LABELS = 20
 _LABEL_CHARS = 60
+_LEAST_OF_LANGUAGE = 5
 _LENGTHS = ("short", "medium", "long")
 
 
@@ -21,8 +23,9 @@ def slices_of(examples: Sequence[Example], by: Sequence[str]) -> dict[str, dict[
     - ``label``: what is expected, where that takes at most 20 different short values (one for every three
       rows at most), so that each is a class rather than a text.
     - ``length``: short, medium or long: the thirds of all ``examples`` by characters of their inputs.
-    - ``language``: code of the inputs' language (:func:`scorers.language`), ``unknown`` where it cannot be
-      told.
+    - ``language``: code of the inputs' language (:func:`scorers.language`), where at least five rows are in
+      it; ``unknown`` for the others. No slice where that leaves fewer than two languages: rows that are too
+      short to tell are no language of their own.
     - any other name: that key of the metadata; Examples without it are in no such slice.
 
     A metadata key of one of the three names wins over what would be derived. What all Examples have in common
@@ -74,13 +77,17 @@ def _languages(examples: Sequence[Example]) -> dict[str, str]:
     from scorers import language
 
     same = language()
-    found = {}
+    told: dict[str, str] = {}
     for example in examples:
         text = "\n".join(_text(value) for value in example.inputs.values())
         # A text is in its own language; the score says which one that is.
         evidence = same(output=text, expected=text).evidence or {}
-        found[example.id] = str(evidence.get("language", "unknown"))
-    return found
+        if "language" in evidence:
+            told[example.id] = str(evidence["language"])
+    often = {code for code, rows in Counter(told.values()).items() if rows >= _LEAST_OF_LANGUAGE}
+    if len(often) < 2:
+        return {}
+    return {e.id: told[e.id] if told.get(e.id) in often else "unknown" for e in examples}
 
 
 def _text(value: Any) -> str:

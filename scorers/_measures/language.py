@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scorers._base import Measure
 from scorers._errors import ScorerSpecError, nearest
@@ -17,8 +18,9 @@ class Language(Measure):
     """1.0 where the output is written in the expected language, 0.0 where it is in another one.
 
     The language is told by the script, and where languages share one, by their commonest words. Code blocks
-    and addresses do not count. Fewer than about three ordinary words, mixed languages and near relatives
-    that the text does not tell apart are unscored (``error``), not guessed. Told apart are Arabic,
+    and addresses do not count. Fewer than about three ordinary words, a single word that no other one bears
+    out, mixed languages and near relatives that the text does not tell apart are unscored (``error``), not
+    guessed. Told apart are Arabic,
     Bulgarian, Catalan, Chinese, Czech, Danish, Dutch, English, Finnish, French, German, Greek, Hebrew,
     Hindi, Hungarian, Indonesian, Italian, Japanese, Korean, Norwegian, Persian, Polish, Portuguese,
     Romanian, Russian, Serbian (Cyrillic), Spanish, Swedish, Thai, Turkish, Ukrainian, Urdu and Vietnamese.
@@ -35,6 +37,7 @@ class Language(Measure):
         'error'
     """
 
+    version: ClassVar[str] = "2"
     name: str = "language"
     language: str | None = None
     """Code of the expected language (``en``, ``pt-BR``: the region does not count). By default that of the

@@ -56,13 +56,15 @@ class TestVerdict:
         assert verdict.verdict == "PROMOTE"
         assert not any("language=de" in warning for warning in verdict.warnings)
 
-    def test_a_slice_with_too_few_rows_is_said_to_be_unjudgeable(self):
-        verdict = decide(world(0, german=8), Rules(margin=0.08, slices="block"))
+    @pytest.mark.parametrize("broken", [0, 1])
+    def test_a_slice_with_too_few_rows_is_said_to_be_unjudgeable_where_one_broke(self, broken):
+        verdict = decide(world(broken, german=8), Rules(margin=0.08, slices="block"))
         assert found(verdict, "de").status == "too_few"
         assert found(verdict, "de").p_worse is None
         assert verdict.verdict == "PROMOTE"
-        (warning,) = [w for w in verdict.warnings if "cannot be judged" in w]
-        assert "language=de (8 rows, 0 broken)" in warning
+        warnings = [w for w in verdict.warnings if "cannot be judged" in w]
+        assert len(warnings) == broken
+        assert all("language=de (1 of 8 rows)" in w for w in warnings)
 
     def test_but_eight_broken_rows_of_eight_do_not_pass(self):
         verdict = decide(world(8, german=8, english=600), Rules(margin=0.08, slices="block"))
@@ -113,14 +115,22 @@ class TestSlicesOf:
         assert lengths == ["short"] * 3 + ["medium"] * 3 + ["long"] * 3
         assert slices_of([example(n) for n in range(9)], ["length"])["0"] == {}
 
+    @staticmethod
+    def languages(*texts):
+        examples = [example(n, text=text) for n, text in enumerate(texts)]
+        return [found.get("language") for found in slices_of(examples, ["language"]).values()]
+
     def test_language_of_the_inputs(self):
-        examples = [
-            example(1, text="Where is the parcel that I have ordered from your shop?"),
-            example(2, text="Wo ist das Paket, das ich bei Ihnen bestellt habe?"),
-            example(3, text="42"),
-        ]
-        found = [one["language"] for one in slices_of(examples, ["language"]).values()]
-        assert found == ["en", "de", "unknown"]
+        english = "Where is the parcel that I have ordered from your shop?"
+        german = "Wo ist das Paket, das ich bei Ihnen bestellt habe?"
+        french = "Où est le colis que j'ai commandé chez vous ?"
+        assert self.languages(*[english] * 5, *[german] * 5, "42", french) == (
+            ["en"] * 5 + ["de"] * 5 + ["unknown"] * 2
+        )
+
+    def test_one_language_beside_rows_that_are_too_short_to_tell_is_no_slice(self):
+        short = ["the API gives error 96. Regards, Ben", "I cannot log in since April. Regards, Mia"]
+        assert self.languages(*["Where is the parcel that I ordered?"] * 5, *short * 4) == [None] * 13
 
     def test_metadata_wins_and_gives_any_other_slice(self):
         examples = [example(1, tenant="acme", language="fr"), example(2, tenant=7), example(3)]

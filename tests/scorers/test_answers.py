@@ -126,6 +126,21 @@ def test_a_language_is_not_guessed(output, kind):
     assert (score.unscored, score.evidence["kind"]) == ("error", kind)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LBL00078: search returns nothing since August. Regards, Mia",  # mia: Italian
+        "LBL00022: search returns nothing since November. Regards, Ben",  # ben: Turkish
+        "18 boxes at 33 each, plus tax\nEUR",  # plus: French
+        "ai, stop talking",
+        "where do i pick up a w2 form",
+    ],
+)
+def test_a_name_or_a_loan_word_makes_no_other_language_of_a_short_text(text):
+    assert detect(text).code in ("en", None)
+    assert detect("Mia plus Ben").code is None
+
+
 def test_which_language_is_expected():
     assert language(language="pt-BR")(output=SENTENCES["pt"]).value == 1.0
     asked = {"question": SENTENCES["fr"]}
