@@ -50,7 +50,7 @@ def verdict_table(summary: Mapping[str, Any]) -> Table:
 
 
 def targets_table(summary: Mapping[str, Any]) -> Table:
-    """All targets side by side, the chosen one marked."""
+    """All targets side by side, the chosen one marked, with the intervals that decided."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -58,7 +58,7 @@ def targets_table(summary: Mapping[str, Any]) -> Table:
     for column in ("", "model", "verdict", "score", "difference", "interval", "$ per call", "p95 latency"):
         table.add_column(column, justify="left" if column in ("", "model", "verdict") else "right")
     for target in summary["targets"]:
-        side, interval = target["candidate"], target["joint_interval"] or target["interval"]
+        side, interval = target["candidate"], target["interval"]
         table.add_row(
             "*" if target["chosen"] else "",
             escape(target["model"]),

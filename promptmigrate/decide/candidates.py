@@ -4,7 +4,7 @@ Each candidate's p-value is the largest of what it has to show (quality and guar
 step-down over the candidates (:mod:`promptmigrate.decide.holm`) keeps the chance that any of them is promoted
 wrongly at what it is for one. Each Verdict's intervals are at the confidence at which Holm's test decides, so
 its sentences and its decision agree; ``joint`` holds the intervals that are true of all candidates at once
-(Bonferroni), for a table or a front.
+(Bonferroni).
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ def targets(
 ) -> Markup | None:
     """Quality over cost of several targets beside production; None where fewer than two have both.
 
-    The bars are intervals of the difference (joint ones where known) set upon production's quality.
+    The bars are the intervals of the difference that the verdicts were decided by, set upon production's
+    quality.
     """
     known = [
         (str(number), t.candidate.cost_per_call_usd, t.candidate.score, t)
@@ -128,10 +129,10 @@ def targets(
 
 def _span(target: TargetFigures, base: float | None) -> tuple[float, float] | None:
     """Where the quality of ``target`` lies, by the interval of its difference from production."""
-    interval = target.joint_interval or target.interval
-    if interval is None or base is None:
+    if target.interval is None or base is None:
         return target.candidate.interval
-    return min(max(base + interval[0], 0.0), 1.0), min(max(base + interval[1], 0.0), 1.0)
+    low, high = target.interval
+    return min(max(base + low, 0.0), 1.0), min(max(base + high, 0.0), 1.0)
 
 
 def _grid(up: Axis) -> list[str]:

@@ -99,7 +99,6 @@ class TargetFigures(Part):
     candidate: TargetSide
     delta: FiniteFloat | None = None
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
-    joint_interval: tuple[FiniteFloat, FiniteFloat] | None = None
     switch_if: str | None = None
     chosen: bool = False
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from promptmigrate.gateway.route import load_route
+from promptmigrate.report.wording import span
 from tests.e2e.foreign import Foreign
 from tests.e2e.harness import Project, project
 
@@ -58,6 +59,10 @@ def test_targets_share_the_yardstick_and_the_cheapest_that_holds_is_published(
     assert summary["test_openings"] == 1
     assert len(list((tmp_path / summary["run_dir"] / "targets").iterdir())) == 3
     page = (tmp_path / summary["run_dir"] / "report.html").read_text()
+    for target in (by_model["acme/twin"], by_model["acme/petite"]):  # one interval, wherever it is shown
+        low, high = target["interval"]
+        assert f"{100 * low:+.1f} and {100 * high:+.1f} points" in target["switch_if"]
+        assert f"<small>{span((low, high))}</small>" in page
     for target in summary["targets"]:
         assert target["model"] in page
 

@@ -51,7 +51,6 @@ TARGETS = [
         "candidate": {"score": 0.938, "cost_per_call_usd": 0.00052, "p95_latency_s": 0.82},
         "delta": 0.014,
         "interval": [-0.021, 0.049],
-        "joint_interval": [-0.029, 0.055],
         "switch_if": "Switch to sim/triage-small if cost per call 87% lower is worth a quality between "
         "-2.1 and +4.9 points of production's.",
         "chosen": True,

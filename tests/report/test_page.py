@@ -156,7 +156,7 @@ class TestSections:
             # targets
             "The targets",
             "sim/triage-tiny ✕ reject 71.0% −21.4 points −28.0 to −15.0",
-            "+1.4 points −2.9 to +5.5",
+            "+1.4 points −2.1 to +4.9",
             "Switch to sim/triage-large only after about 140 more test rows",
             # slices
             "Slice by slice",

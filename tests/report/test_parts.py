@@ -210,12 +210,10 @@ class TestFigures:
         assert found.values and all(math.isfinite(v) and 0 <= v <= 100 for v in found.values)
         assert "1: m/0, quality 50.0%" in found.text
 
-    def test_targets_show_the_joint_interval_where_there_is_one(self):
+    def test_targets_show_the_interval_that_decided_upon_productions_quality(self):
         known = VariantFigures(model="m/p", score=0.5, cost_per_call_usd=0.1)
-        svg = fronts.targets(
-            self.targets(0.1, 0.2, joint_interval=(-0.2, 0.3)), known, margin=0.05, superiority=False
-        )
-        assert "30.0% to 80.0%" in svg
+        svg = fronts.targets(self.targets(0.1, 0.2), known, margin=0.05, superiority=False)
+        assert "40.0% to 60.0%" in svg
         assert fronts.targets(self.targets(0.1), known, margin=0.05, superiority=False) is None
 
     def test_ticks_keep_apart(self):
