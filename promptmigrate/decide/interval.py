@@ -18,24 +18,23 @@ Clusters: the variance is inflated by the design effect, with doubt about what w
 (:mod:`promptmigrate.decide.design_effect`), and is at least that of whole clusters re-weighted until their
 mean is the value under test (empirical likelihood over clusters, as above over rows). Where clusters that
 break are few and large the distribution of the mean is skewed, and an estimate that does not know the
-hypothesis is small in just the samples that look good: for candidates that have to be better, mend single
-rows and break whole clusters, the level was up to 23 % without these two, and is 3 % with them.
-Student's t has G* - 1 degrees of freedom, G* being the effective
-number of clusters (W^2 / sum W_g^2; Carter, Schnepel & Steigerwald 2017, Review of Economics and Statistics
-99:698-709), which is G for equal clusters.
+hypothesis is small in just the samples that look good.
+Student's t has G* - 1 degrees of freedom, G* = W^2 / sum W_g^2 being the equivalent number of clusters
+(Potthoff, Woodbury & Manton 1992, JASA 87:383-396), which is G for equal clusters. (That of Carter, Schnepel
+& Steigerwald 2017, Review of Economics and Statistics 99:698-709, is smaller where clusters move as one.)
 
 What clusters cost. A candidate that breaks 5 % of the groups whole is unseen in 40 groups once in 8 times, in
 67 once in 31, in 100 once in 170; a rule that promotes such samples whenever they look good cannot keep a
 level of 2.5 % with fewer than 72 groups. So a candidate that is as good as production and differs on single
 rows (6-8 % of them) passes a margin of five points less often than by a rule that takes the rows at their
-word and ships 3-11 % of the bad ones: in 40 groups of ten hardly ever, in 40 of five a third as often, in 67
-of three one time in twelve less, in 100 of three or four one in thirty. Where rows of a group are copies of
-each other nothing changes: one broken row of 141 in groups of three counts as one of 60, and the interval
-reaches 7.6 points down.
+word and ships 3-11 % of the bad ones: in 40 groups of ten one time in twenty as often, in 40 of five one in
+four, in 67 of three three in four, in 100 of three or four one in fifteen less. Where rows of a group are
+copies of each other nothing changes: one broken row of 141 in groups of three counts as one of 60, and the
+interval reaches 7.6 points down.
 
 What remains: where hardly a row differs but some do, and groups that break whole are unseen a little more
-often than 2.5 % of the time (67 groups of ten and five points, 30 groups of ten and ten points), 3-3.5 % of
-such candidates pass; the gate warns where so few groups could hide so much.
+often than 2.5 % of the time (67 groups of ten and five points, 30 groups of ten and ten points), 2.8-3.5 % of
+such candidates pass; the gate warns where so few groups could hide so much. benchmarks/level.py draws worlds.
 
 Consequence to know: an interval reaches at least about 4/n below a mean of n identical values, so a margin
 of 2 points cannot be proven with fewer than about 190 rows in which nothing changes (5 points: 77).
@@ -47,7 +46,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from promptmigrate.decide.design_effect import DesignEffect, design_effect
 
@@ -101,25 +100,31 @@ class BoundedMean:
 
     def null_variance(self, mean: float) -> float:
         """Variance of one row if the true mean were ``mean`` (strictly inside the bounds)."""
+        return self._tilted(mean).variance
+
+    def _tilted(self, mean: float) -> _Spread:
+        """The spread of one row if the true mean were ``mean``, and of what lies on its far side."""
         import numpy as np
 
         values, shares = np.asarray(self.values), np.asarray(self.shares)
-        if abs(mean - self.mean) <= _ROUNDING:
-            return self.variance
-        if mean < self.mean:
-            return _constrained_variance(values, shares, mean, self.lower)
-        return _constrained_variance(-values[::-1], shares[::-1], -mean, -self.upper)
+        if mean <= self.mean:
+            return _constrained(values, shares, mean, self.lower)
+        return _constrained(-values[::-1], shares[::-1], -mean, -self.upper)
 
     def inflated_variance(self, mean: float | None = None, *, growth: float = 1.0) -> float:
         """Variance of one row times the design effect, as observed or if the true mean were ``mean``.
 
         ``growth``: as it would be with that many times as many rows.
         """
-        if mean is None:
+        if mean is None or abs(mean - self.mean) <= _ROUNDING:
             return self.variance * self.design_effect
+        import numpy as np
+
+        off = (np.asarray(self.values) - self.mean) * (1.0 if mean < self.mean else -1.0)
+        null = self._tilted(mean)
         inflated = self.inflation.null_variance(
-            seen=self.variance,
-            null=self.null_variance(mean),
+            null=null.variance,
+            added=max(0.0, null.far - _far(np.asarray(self.shares), off)),
             gap=mean - self.mean,
             rows=self.effective_rows,
             strict=self._strict(mean),
@@ -138,13 +143,13 @@ class BoundedMean:
         """Variance of one row, inflated, by whole clusters re-weighted until their mean is ``mean``."""
         import numpy as np
 
-        if not self.groups or abs(mean - self.mean) <= _ROUNDING:
+        if not self.groups:
             return 0.0
         sums, weights = np.asarray(self.groups).T
         total = float(weights.sum())
         off = np.sort((sums - mean * weights) * (1.0 if mean < self.mean else -1.0))
         count = off.size
-        variance = _constrained_variance(off, np.full(count, 1.0 / count), 0.0, float(off[0]))
+        variance = _constrained(off, np.full(count, 1.0 / count), 0.0, float(off[0])).variance
         return variance * count / total**2 * self.effective_rows
 
     def standard_error(self, mean: float | None = None) -> float:
@@ -247,8 +252,15 @@ def bounded_mean(
     )
 
 
-def _constrained_variance(values: Floats, shares: Floats, mean: float, bound: float) -> float:
-    """Variance of the likeliest distribution with the given ``mean`` below the observed one.
+class _Spread(NamedTuple):
+    """Second moment around the mean of a distribution, and the part of it that lies below."""
+
+    variance: float
+    far: float
+
+
+def _constrained(values: Floats, shares: Floats, mean: float, bound: float) -> _Spread:
+    """Spread of the likeliest distribution with the given ``mean``, which is not above the observed one.
 
     Maximises sum(shares * log p) subject to the mean, over the ascending ``values`` and ``bound`` (the least
     possible value). By Lagrange p = share / (1 + l (x - mean)); where even the largest l that keeps weights
@@ -261,9 +273,10 @@ def _constrained_variance(values: Floats, shares: Floats, mean: float, bound: fl
         p = shares * (mean - bound) / (values - bound)
         rest = 1.0 - float(p.sum())
         if rest >= 0.0:
-            return float((p * away**2).sum()) + rest * (bound - mean) ** 2
+            unseen = rest * (bound - mean) ** 2
+            return _Spread(float((p * away**2).sum()) + unseen, _far(p, away) + unseen)
     if away[0] >= 0.0:  # by rounding only: without the bound, some value must lie below the mean
-        return float((shares * away**2).sum())
+        return _Spread(float((shares * away**2).sum()), 0.0)
 
     def pull(multiplier: float) -> float:
         return float((shares * away / (1.0 + multiplier * away)).sum())
@@ -271,4 +284,10 @@ def _constrained_variance(values: Floats, shares: Floats, mean: float, bound: fl
     largest = -1.0 / float(away[0]) * (1.0 - 1e-12)
     multiplier = brentq(pull, 0.0, largest, xtol=1e-12) if pull(largest) < 0.0 else largest
     p = shares / (1.0 + multiplier * away)
-    return float((p * away**2).sum() / p.sum())
+    p /= p.sum()
+    return _Spread(float((p * away**2).sum()), _far(p, away))
+
+
+def _far(shares: Floats, away: Floats) -> float:
+    """The part of the second moment that lies below 0."""
+    return float((shares * away**2)[away < 0.0].sum())

@@ -96,15 +96,34 @@ def test_few_groups_that_hide_a_break_a_little_more_often_than_stated_stay_near_
 
 
 @pytest.mark.slow
-def test_no_better_candidate_that_mends_rows_and_breaks_groups_is_promoted_a_little_more_often_than_stated():
-    """Mends 6 % of the rows and breaks 5 % of 60 groups: the worst kind known; tolerated up to 6.5 %."""
+def test_no_better_candidate_that_mends_rows_and_breaks_groups_is_promoted_no_more_often_than_stated():
+    """Mends 6 % of the rows and breaks 5 % of 60 groups. 4000 runs, as above."""
     rng = np.random.default_rng(21)
     clusters, passed = np.repeat(np.arange(60), 4), 0
     for _ in range(4000):
         fate, broken = rng.random(240), (rng.random(60) < 0.05 / 1.05)[clusters]
         values = np.where(broken | (fate < 0.01), -1.0, np.where(fate > 0.94, 1.0, 0.0))
         passed += promotes(values, clusters, 0.0)
-    assert passed / 4000 <= 0.065
+    assert passed / 4000 <= 0.033
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "groups,size,margin,mended", [(276, 4, 0.1, 0.0), (488, 2, 0.03, 0.03), (130, 4, 0.1, 0.08)]
+)
+def test_simulated_level_where_a_few_large_groups_hide_among_many_stray_differences(
+    groups, size, margin, mended
+):
+    """A tenth of the rows changes either way. Before losses were told from strays 4.2-5.2 % passed."""
+    ranks = np.arange(1, groups + 1) ** -0.7
+    clusters = np.repeat(np.arange(groups), np.maximum(1, np.rint(ranks / ranks.mean() * size)).astype(int))
+    rng, passed = np.random.default_rng(23), 0
+    for _ in range(4000):
+        broken = (rng.random(groups) < (margin + mended) / (1 + mended))[clusters]
+        fate = rng.random(clusters.size)
+        values = np.where(broken | (fate < 0.1), -1.0, np.where(fate > 0.9 - mended, 1.0, 0.0))
+        passed += promotes(values, clusters, margin)
+    assert passed / 4000 <= 0.033
 
 
 @pytest.mark.slow
