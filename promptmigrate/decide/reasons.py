@@ -124,7 +124,8 @@ def advise(finding: Finding) -> list[str]:
     if not finding.superiority and difference.mean < 0:
         even = rows_needed(difference, threshold=-finding.margin, confidence=finding.confidence, truth=0.0)
         if even is not None and even < more:
-            advice += f" ({plural(even, 'row')} if in truth there is none)"
+            enough = f"{even:,} more" if even else "as many as there are"
+            advice += f" ({enough} would do if in truth there is no difference)"
     return [advice + "."]
 
 

@@ -168,3 +168,12 @@ def test_the_allowance_is_what_chance_explains():
     assert allowance(0, 0.025) == 0
     rng = np.random.default_rng(1)
     assert np.mean(rng.binomial(40, 0.025, size=200_000) > 5) <= 1 / 2000
+
+
+def test_latencies_do_not_choose_the_draws():
+    """A run that was killed and goes on measures other latencies; its p-values and trials are the same."""
+    slow = [replace(row, baseline_latency_s=2.0, candidate_latency_s=1.0 + n) for n, row in enumerate(ROWS)]
+    quick = [replace(row, baseline_latency_s=0.1, candidate_latency_s=0.2) for row in ROWS]
+    first, second = (decide(rows, Rules(margin=0.05)) for rows in (slow, quick))
+    assert first.p_values == second.p_values
+    assert first.self_test == second.self_test
