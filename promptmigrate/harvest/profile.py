@@ -15,6 +15,8 @@ from scorers import mine_contract
 
 MAX_LABELS = 20
 MAX_KEYS = 8
+_LONG, _TIMES = 50_000, 20
+"""A row is called long above so many characters, and so many times what half of the rows have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,12 @@ class Profile:
                 f"the expectations contradict each other on {self.contradictions} inputs that are there more "
                 f"than once; {self.contradictions - self.undecided} are taken as more than half of them say, "
                 f"{self.undecided} are left out: correct them in {self.source}"
+            )
+        longest, typical = self.input_chars.get("max", 0), self.input_chars.get("p50", 0)
+        if longest > max(_LONG, _TIMES * typical):
+            found.append(
+                f"the longest row has {longest:,} characters of input, half of the rows at most {typical:,}; "
+                f"it is sent as it is and paid for: take it out of {self.source} if it is no real call"
             )
         return tuple(found)
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from promptmigrate.errors import DataError
 from promptmigrate.mlflow_store import nearest
 
+_NAMED = 10
 EXTENSIONS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 MAX_CELL_CHARS = 10_000_000
 
@@ -73,26 +74,30 @@ def read_rows(path: Path) -> Iterator[Row]:
 def _jsonl(path: Path) -> Iterator[Row]:
     number = 0
     with path.open(encoding="utf-8-sig") as stream:
-        for line, text in enumerate(stream, 1):
-            if not text.strip():
-                continue
+        lines = ((line, text) for line, text in enumerate(stream, 1) if text.strip())
+        for line, text in lines:
             number += 1
-            try:
-                value = json.loads(text.rstrip("\r\n"), parse_constant=_no_constant)
-            except (ValueError, RecursionError) as error:
-                said = getattr(error, "msg", None) or str(error)
-                column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-                raise DataError(
-                    f"line {line} is not valid JSON: {said}{column}", file=path, row=number
-                ) from error
-            if not isinstance(value, dict):
-                raise DataError(
-                    f'line {line} must be a JSON object such as {{"inputs": {{...}}, "reference": "..."}}, '
-                    f"not {_kind(value)}",
-                    file=path,
-                    row=number,
-                )
-            yield Row(file=str(path), number=number, line=line, values=value)
+            found = _object(text)
+            if isinstance(found, str):
+                # All of them at once: nobody likes to mend a file line by line.
+                others = [str(other) for other, text in lines if isinstance(_object(text), str)]
+                more = f" (and {len(others) - _NAMED} more)" if len(others) > _NAMED else ""
+                also = f"; likewise line {', '.join(others[:_NAMED])}{more}" if others else ""
+                raise DataError(f"line {line} {found}{also}", file=path, row=number)
+            yield Row(file=str(path), number=number, line=line, values=found)
+
+
+def _object(text: str) -> dict[str, Any] | str:
+    """The JSON object on a line, or what is wrong with it."""
+    try:
+        value = json.loads(text.rstrip("\r\n"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        said = getattr(error, "msg", None) or str(error)
+        column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        return f"is not valid JSON: {said}{column}"
+    if isinstance(value, dict):
+        return value
+    return f'must be a JSON object such as {{"inputs": {{...}}, "reference": "..."}}, not {_kind(value)}'
 
 
 def _csv(path: Path) -> Iterator[Row]:

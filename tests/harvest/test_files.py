@@ -124,6 +124,12 @@ def test_a_written_dataset_is_a_source_too(from_file: FromFile, tmp_path: Path) 
             '{"inputs": {"ticket": "a", "tier": "b"}}\n\n{"inputs": \n',
             "x.jsonl, row 2: line 3 is not valid JSON: Expecting value",
         ),
+        (
+            "x.jsonl",
+            '{"inputs": \n{"inputs": {"ticket": "a", "tier": "b"}}\n[1]\n\n{]\n',
+            "x.jsonl, row 1: line 1 is not valid JSON: Expecting value at column 12; likewise line 3, 5",
+        ),
+        ("x.jsonl", "{\n" * 13, "; likewise line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 (and 2 more)"),
         ("x.jsonl", '{"inputs": NaN}', "x.jsonl, row 1: line 1 is not valid JSON: NaN is not a JSON value"),
         ("x.jsonl", '["a"]', "x.jsonl, row 1: line 1 must be a JSON object such as"),
         (
@@ -289,3 +295,14 @@ def test_the_profile_tells_the_form_of_the_answers_and_warns_of_conflicts(from_f
     told = "form of the answers: json, root 'object', with a (object), a.b (number), no Markdown"
     assert told in found.lines()
     assert (found.warnings, found.labels) == ((), {})
+
+
+def test_the_profile_warns_of_a_row_that_is_far_longer_than_the_others(from_file: FromFile) -> None:
+    def rows(longest: int) -> str:
+        tickets = [*map(str, range(9)), "x" * longest]
+        return jsonl(*({"inputs": {"ticket": t, "tier": "t"}, "reference": "y"} for t in tickets))
+
+    (warning,) = from_file("rows.jsonl", rows(1_000_000)).profile.warnings
+    assert warning.startswith("the longest row has 1,000,001 characters of input, half of the rows at most 2")
+    assert "rows.jsonl" in warning
+    assert from_file("rows.jsonl", rows(40_000)).profile.warnings == ()
