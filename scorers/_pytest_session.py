@@ -25,6 +25,8 @@ class Results:
 
     lines: tuple[str, ...]
     failures: tuple[str, ...]
+    unusable: bool
+    """Whether what failed is not a score but the thresholds or the artifact."""
     artifact: str | None
 
     @property
@@ -40,7 +42,7 @@ class Results:
         if self.artifact:
             out.line(f"written to {self.artifact}")
         if self.failures:
-            out.section("score thresholds not met", red=True)
+            out.section("scores not judged" if self.unusable else "score thresholds not met", red=True)
             for text in self.failures:
                 out.line(text, red=True)
 
@@ -49,6 +51,7 @@ def finish(config: pytest.Config, records: list[dict[str, Any]]) -> Results:
     """Write the artifact, if one is asked for, and judge."""
     artifact, thresholds = (config.getoption(f"--score-{name}") for name in ("artifact", "thresholds"))
     failures: list[str] = []
+    unusable = False
     try:
         if artifact:
             write_artifact(Path(artifact), records)
@@ -57,9 +60,10 @@ def finish(config: pytest.Config, records: list[dict[str, Any]]) -> Results:
             stated += read_thresholds(Path(thresholds))
         failures = judge(records, stated)
     except ThresholdsError as error:
-        failures = [str(error)]
+        failures, unusable = [str(error)], True
     return Results(
         lines=tuple(map(line, summary(records))) or ("nothing was scored",),
         failures=tuple(failures),
+        unusable=unusable,
         artifact=artifact,
     )

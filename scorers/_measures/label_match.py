@@ -25,7 +25,8 @@ class LabelMatch(Measure):
 
     Kinds of evidence: ``match``, ``found`` (with ``find``), ``empty``, ``form`` (``strict`` only: the label
     is right, its spelling is not), ``other_label``, ``label_in_longer_answer``,
-    ``other_label_in_longer_answer``, ``not_a_label``.
+    ``other_label_in_longer_answer``, ``not_a_label``; ``other_answer`` where ``labels`` is not given, so that
+    nobody can say whether it is one.
 
     Example:
         >>> from scorers import label_match
@@ -85,7 +86,7 @@ class LabelMatch(Measure):
         labels.setdefault(wanted, expected)
         inside = _labels_in(composed(written[:_SEARCHED]).casefold(), labels)
         if not inside:
-            return self._missed("not_a_label", written, expected)
+            return self._missed("not_a_label" if self.labels else "other_answer", written, expected)
         if self.find and inside == [wanted]:
             return self._found(1.0, "found", f"{clip(expected)!r} stands inside a longer answer")
         kind = "label_in_longer_answer" if wanted in inside else "other_label_in_longer_answer"

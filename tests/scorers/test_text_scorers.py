@@ -85,6 +85,13 @@ def test_what_is_wrong_with_a_label(output, what):
     assert score.rationale.startswith("expected 'billing', got ")
 
 
+def test_without_a_list_nobody_says_that_an_answer_is_no_label():
+    assert kind(label_match()(output="**Technical**", expected="billing")) == "other_answer"
+    assert kind(label_match()(output="The category is billing.", expected="billing")) == (
+        "label_in_longer_answer"
+    )
+
+
 def test_rationale_shows_both_sides():
     score = label_match()(output="Billing issue", expected="billing")
     assert score.rationale == "expected 'billing', got 'Billing issue'"

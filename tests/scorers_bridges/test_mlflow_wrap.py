@@ -40,7 +40,7 @@ def test_evaluate_with_our_scorers(mlflow: Any, judge: Judge) -> None:
     assert found["b"]["feedback"]["value"] == 0.0
     assert found["b"]["rationale"] == "expected 'billing', got 'bug'"
     assert found["b"]["source"] == {"source_type": "CODE", "source_id": "scorers/label_match@1"}
-    assert json.loads(found["b"]["metadata"]["scorers.evidence"])["kind"] == "not_a_label"
+    assert json.loads(found["b"]["metadata"]["scorers.evidence"])["kind"] == "other_answer"
     assert found["c"]["feedback"]["value"] == 1.0  # a single expectation of another name stands for itself
     missing = found["d"]["feedback"]
     assert missing.get("value") is None

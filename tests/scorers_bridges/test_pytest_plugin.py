@@ -415,6 +415,13 @@ def test_wrong_thresholds_are_told(pytester: pytest.Pytester, text: str, told: s
     assert told in done.stderr
 
 
+def test_thresholds_that_cannot_be_read_are_not_called_unmet(run: Any) -> None:
+    result = run(TRIAGE, "--score-thresholds=t.yaml", t_yaml="a: [")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*scores not judged*", "*t.yaml is not valid YAML*"])
+    assert "thresholds not met" not in result.stdout.str()
+
+
 def test_wrong_artifacts_are_told(run: Any, pytester: pytest.Pytester) -> None:
     assert "cannot be read" in judge("none.json").stderr
     (pytester.path / "a.json").write_text("{}")

@@ -73,7 +73,7 @@ def test_scores_become_assessments_that_tell_where_they_come_from(uri: str) -> N
     assert item.source.source_id == "scorers/label_match@1"
     assert item.rationale == "expected 'technical', got 'billing'"
     assert item.metadata["scorers.spec_hash"].startswith("sha256:")
-    assert json.loads(item.metadata["scorers.evidence"]) == {"kind": "not_a_label"}
+    assert json.loads(item.metadata["scorers.evidence"]) == {"kind": "other_answer"}
     assert found["hello"] == found["x"] == found["from evaluate"] == []
 
 
