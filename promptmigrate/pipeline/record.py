@@ -106,7 +106,7 @@ def best(variant: Variant, *, promoted: bool) -> dict[str, Any]:
         "promoted": promoted,
         "model": variant.model,
         "params": dict(variant.params),
-        "digest": variant.digest,
+        "variant_digest": variant.digest,
         "prompt_digest": variant.prompt_digest,
         "origin": variant.origin,
     }
