@@ -1,10 +1,10 @@
 """How much less rows in clusters say than as many independent ones, and how sure that is.
 
 The design effect (Kish 1965, Survey Sampling, Wiley) is the variance of a mean over clusters relative to that
-of independent rows. It is estimated by the ratio of the jackknife cluster variance CR3 (MacKinnon, Nielsen &
-Webb 2023, Journal of Applied Econometrics 38:671-694) to the plain one. While differences are rare this ratio
-says little, so it starts from two pseudo-rows (as many as Agresti & Min add) in which a whole cluster moves
-together, and is never below independence.
+of independent rows. It is estimated by the ratio of the jackknife cluster variance CR3 (Bell & McCaffrey
+2002, Survey Methodology 28:169-181; MacKinnon, Nielsen & Webb 2023, Journal of Applied Econometrics
+38:671-694) to the plain one. While differences are rare this ratio says little, so it starts from two pseudo-
+rows (as many as Agresti & Min add) in which a whole cluster moves together, and is never below independence.
 
 That is the design effect of the differences *seen*. A test of "worse by the margin" needs that of the loss
 that such a candidate has beyond what was seen; and where clusters break as a whole among stray differences,
