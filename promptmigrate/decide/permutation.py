@@ -1,9 +1,9 @@
 """Sign-flip permutation test of paired differences, cluster by cluster: exact at any size.
 
 If neither variant is better, the differences of a cluster could as well have had the other sign, all together
-(Fisher 1935, The Design of Experiments, 21; Winkler et al. 2015, NeuroImage 123:253-268 for whole blocks).
-All 2^G flips are counted up to 2^12; beyond that random ones, with the flip observed among them, so that the
-p-value is never too small (Phipson & Smyth 2010, Statistical Applications in Genetics 9:39).
+(Fisher 1935, The Design of Experiments, chapter III; Winkler et al. 2015, NeuroImage 123:253-268 for whole
+blocks). All 2^G flips are counted up to 2^12; beyond that random ones, with the flip observed among them, so
+that the p-value is never too small (Phipson & Smyth 2010, Statistical Applications in Genetics 9:39).
 """
 
 from __future__ import annotations
