@@ -126,6 +126,12 @@ class Config(Section):
         return self.search.reflection_model or (self.source.model if self.source else self.targets[0].model)
 
     @property
+    def expectations_read(self) -> tuple[str, ...] | None:
+        """Names of the expectations that the scorers compare with; None where one of them names none."""
+        keys = [scorer.spec.get("expected_key") for scorer in self.scorers]
+        return tuple(dict.fromkeys(map(str, keys))) if all(keys) else None
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Every model that a run may call, each once."""
         judges = [scorer.judge for scorer in self.scorers if scorer.judge]

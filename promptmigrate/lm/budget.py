@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from promptmigrate.config import BudgetConfig
 
 NANO = 1_000_000_000
-_AT_RISK = 8
-"""Requests under way may take at most this part (an eighth) of what is left of a budget: if the process dies,
+_AT_RISK = 4
+"""Requests under way may take at most this part (a quarter) of what is left of a budget: if the process dies,
 nobody learns what they cost, and their worst case stays held for the rest of the run."""
 
 
@@ -69,8 +69,8 @@ def excess(
 
     A budget holds whatever a provider charges for requests whose answer was lost, and for asking them again:
     both may be billed, so both count, each at its worst. What can be done is to lose little: requests wait
-    for each other where together they would hold more than an eighth of what is left, so that ten crashes
-    in a row still leave a quarter of it. One request alone may take all.
+    for each other where together they would hold more than a quarter of what is left, so that three crashes
+    in a row still leave four tenths of it. One request alone may take all.
 
     ``seconds`` gives the wall time of the run, ``under_way`` the worst case of all requests that
     live workers have sent; both are asked only where they are needed.

@@ -238,6 +238,7 @@ def harvest_for(config: Config, prompt: Prompt, prompt_uri: str | None, folder: 
         tracking_uri=config.mlflow.tracking_uri,
         prompt_uri=prompt_uri,
         source_model=config.source.model if config.source else None,
+        read=config.expectations_read,
     )
 
 

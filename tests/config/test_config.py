@@ -127,3 +127,14 @@ def test_schema_describes_every_section():
     json.dumps(schema)
     assert set(schema["properties"]) == set(Config.model_fields)
     assert schema["additionalProperties"] is False
+
+
+def test_the_expectations_that_scorers_read(tmp_path: Path):
+    def read(*scorers: str) -> tuple[str, ...] | None:
+        listed = "".join(f"  - {scorer}\n" for scorer in scorers)
+        start, _, rest = GOOD.partition("  - {use: label_match")
+        return load_config(write(tmp_path, start + listed + rest[rest.index("gate:") :])).expectations_read
+
+    queue = "{use: exact_match, expected_key: queue}"
+    assert read(queue, "{use: label_match, labels: [a, b], expected_key: tone}", queue) == ("queue", "tone")
+    assert read(queue, "{use: correctness, judge: openai/judge}") is None

@@ -243,10 +243,10 @@ async def test_what_lost_calls_hold_is_told_apart(tmp_path: Path) -> None:
     database.close()
 
 
-async def test_a_crash_can_hold_an_eighth_of_what_is_left(tmp_path: Path) -> None:
-    """Ten processes die with all that they may have under way; a quarter of the budget is still there."""
+async def test_a_crash_can_hold_a_quarter_of_what_is_left(tmp_path: Path) -> None:
+    """Three processes die with all that they may have under way; four tenths of the budget are left."""
     left, asked = 1.0, 0
-    for _ in range(10):
+    for _ in range(3):
         database = ledger_file(tmp_path / "l")
         ledger = Ledger(database, BudgetConfig(usd=1))
         waiting = [
@@ -258,10 +258,10 @@ async def test_a_crash_can_hold_an_eighth_of_what_is_left(tmp_path: Path) -> Non
             task.cancel() if not task.done() else None
         await asyncio.gather(*waiting, return_exceptions=True)
         held = ledger.spend.usd_held
-        assert 0 < left - (1 - held) <= left / 8 + 1e-9
+        assert 0 < left - (1 - held) <= left / 4 + 1e-9
         left = 1 - held
         database.close()  # the ledger is not closed: its process is gone
-    assert left > 0.25
+    assert left > 0.4
     assert asked > 100
 
 
