@@ -249,8 +249,8 @@ def _usd(costs: Sequence[tuple[_Part, float]], used: Range, rows: Range) -> Rang
 
 
 def _calls(plan: Plan, used: Range, rows: Range) -> Range:
+    # Of the planned calls, what judges could take: they are asked between a twentieth and all of it.
     share = plan.judged / plan.calls_per_row
-    """Of the planned calls, what judges could take; they are asked between a twentieth and all of it."""
     a_row = plan.gate_calls / plan.gate_rows
     searched = plan.search_calls * plan.targets
 
