@@ -44,6 +44,8 @@ _DEMOS_HELP = 0.1
 """What demos are hoped to add: 0.15 in the mean of these chains, less since some tasks suffer from them."""
 _RULES_HELP = 0.1
 """Quality that the rules of the best seed add, above which no chain begins without them."""
+_LEARNT = 0.1
+"""Quality that a chain has mended, above which its own rules may do without those before them."""
 _FEW = 3
 """Known failures below which a chain asks further train rows."""
 _STALE = 2
@@ -137,7 +139,8 @@ class Mending:
             cost = len(rows) + 2 + table.missing([chain.end], rows)
             if min(chain.allowance, state.spare_rows - promised) < cost:
                 continue
-            if chain.stale and (shorter := self._shorter(chain)):
+            learnt = chain.stale and self._gain(base, chain.end) > _LEARNT
+            if learnt and (shorter := self._shorter(chain)):
                 self._mended(chain, shorter, rows)
                 shortened = True
                 continue

@@ -69,7 +69,7 @@ def test_a_chain_that_gets_stuck_tries_itself_without_the_contract():
     told = world.answer
 
     def confused(messages, row):
-        long = "Output format" in messages[0]["content"] and worlds.chance("long", row.id) < 0.6
+        long = "Output format" in messages[0]["content"] and worlds.chance("long", row.id) < 0.4
         return "I lost the thread." if long else told(messages, row)
 
     world.answer = confused
