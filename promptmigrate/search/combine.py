@@ -4,6 +4,7 @@ of siblings, other placement, and the removal tests that drop what buys nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from promptmigrate import template
@@ -14,7 +15,8 @@ from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
 from promptmigrate.search.text import normalised, words
 
 _SHORT = 3
-"""Words below which a line is a label or a heading."""
+"""Spaces below which a line is a heading."""
+_LABEL = re.compile(r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*([\w -]{1,30}:)(?:\s|$)")
 
 
 def combinations(
@@ -176,10 +178,11 @@ def without(instructions: str, rules: str) -> str:
 def unrepeated(instructions: str) -> str:
     """``instructions`` without sentences and list items that they have said already.
 
-    Editors like to add a rule twice. Lines of a few words repeat with good reason (labels, headings), and so
-    does what stands between fences.
+    Editors like to add a rule twice. Lines of a few words may repeat (headings), and where labels do
+    ("Input:", "Output:") or there are fences the text holds samples, whose answers may well be the same.
     """
-    if "```" in instructions:
+    labels = Counter(_LABEL.findall(instructions))
+    if "```" in instructions or max(labels.values(), default=0) > 1:
         return instructions
     said: set[str] = set()
 

@@ -12,7 +12,7 @@ sentences = st.sampled_from(
         "Answer in lower case at all times.",
         "answer in lower case, at all times",
         "Badges belong to the account queue.",
-        "Queue:",
+        "## Queue",
         "Use {{ticket}} and nothing else at all.",
         "",
         "## Rules",
@@ -36,8 +36,14 @@ def test_nothing_is_lost_and_a_second_look_finds_nothing(text):
     assert once.count("{{ticket}}") == text.count("{{ticket}}")
 
 
-def test_samples_between_fences_and_labels_may_repeat():
-    for text in ("```\nthe same long line again\nthe same long line again\n```", "Input:\nx\nInput:\ny"):
+def test_samples_may_have_the_same_answer():
+    said = "It is about a bill of last year."
+    for text in (
+        f"```\n{said}\n{said}\n```",
+        f"Input: x\nOutput: {said}\nInput: y\nOutput: {said}",
+        f"Input:\nx\nOutput:\n{said}\n\nInput:\ny\nOutput:\n{said}",
+        f"- Ticket: x\n{said}\n- Ticket: y\n{said}",
+    ):
         assert unrepeated(text) == text
 
 
