@@ -94,8 +94,18 @@ class Anatomy:
 
     @cached_property
     def turn(self) -> str:
-        """The last user turn without the instructions: what a demo's user turn is rendered from."""
+        """The last user turn without the instructions."""
         return self.after.lstrip() if not self.chat_slot else self.prompt.messages[self.last_user].content
+
+    @cached_property
+    def demo_turn(self) -> str:
+        """What a demo's user turn is rendered from: the turn, after the values that stand elsewhere.
+
+        An answer that depends on a value which nobody sees would teach a wrong rule.
+        """
+        shown = template.variables(self.turn)
+        others = [name for name in self.prompt.variables if name not in shown]
+        return "".join(f"{name}: {{{{{name}}}}}\n" for name in others) + self.turn
 
     def compose(
         self, instructions: str, *, demos: Sequence[Demo] = (), placement: Placement = "own"
@@ -113,7 +123,7 @@ class Anatomy:
             messages[self.slot] = with_content(messages[self.slot], _join(instructions, self.after))
         turns: list[Message] = []
         for demo in demos:
-            turns.append(Message(role="user", content=template.render(self.turn, demo.inputs)))
+            turns.append(Message(role="user", content=template.render(self.demo_turn, demo.inputs)))
             turns.append(Message(role="assistant", content=demo.answer))
         messages[last:last] = turns
         return Prompt(tuple(messages), chat=self.prompt.chat or bool(turns))

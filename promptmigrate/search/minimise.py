@@ -32,6 +32,7 @@ _VETO = 12
 """Train rows that are asked first: rows that an ancestor failed and the best prompt answers well."""
 _SHORT_ITEM = 4
 """Words up to which a list item belongs to the line above it: labels, keys, not rules."""
+_ABOVE = re.compile(r"\babove\b", re.IGNORECASE)
 _ITEM = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
@@ -101,6 +102,18 @@ def without(parts: Sequence[Piece], dropped: Collection[int]) -> str:
     return joined([p for i, p in enumerate(parts) if i not in gone])
 
 
+def dangles(parts: Sequence[Piece], dropped: Collection[int]) -> bool:
+    """Whether some piece that stays speaks of what stood above it, where all lists above it are dropped."""
+    lists: list[int] = []
+    for index, piece in enumerate(parts):
+        speaks = index not in dropped and _ABOVE.search(piece.text)
+        if speaks and lists and all(i in dropped for i in lists):
+            return True
+        if _ITEM.search(piece.text) or "\n" in piece.text:
+            lists.append(index)
+    return False
+
+
 def ddmin(count: int, passes: Callable[[tuple[int, ...]], bool], *, parts: int = 2) -> tuple[int, ...]:
     """Those of ``range(count)`` that are left when nothing more can be dropped.
 
@@ -164,7 +177,8 @@ def minimise(state: State, best: Candidate) -> Shortened:
 
     def passes(kept: tuple[int, ...]) -> bool:
         if kept not in known:
-            known[kept] = check.holds(made(kept))
+            dropped = {i for n, i in enumerate(loose) if n not in set(kept)}
+            known[kept] = not dangles(parts, dropped) and check.holds(made(kept))
         return known[kept]
 
     # Halves of a prompt are hardly ever useless: begin with smaller parts, their failures cost few calls.

@@ -90,6 +90,21 @@ def test_demos_are_turns_of_the_frame_only_before_the_last_user_turn(kind):
     assert made.messages[-1] == prompt.messages[-1]
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt.text("Say what the order costs in {{currency}}.\n\nOrder: {{order}}"),
+        chat(("system", "Say what the order costs in {{currency}}."), ("user", "Order: {{order}}")),
+    ],
+)
+def test_demos_show_the_values_that_stand_in_the_instructions(prompt):
+    anatomy = Anatomy.of(prompt)
+    demo = Demo(example="1", inputs={"order": "3 boxes at 5", "currency": "EUR"}, answer="15 EUR")
+    made = anatomy.compose(anatomy.instructions, demos=[demo])
+    assert made.messages[-3].content == "currency: EUR\nOrder: 3 boxes at 5"
+    assert set(made.variables) == {"currency", "order"}
+
+
 def test_reads_a_whole_template_only_with_all_placeholders_and_the_same_roles():
     text = Anatomy.of(Prompt.text("Sort.\n\nTicket: {{ticket}}"))
     assert text.read_whole("Look at {{ticket}} and sort it.") == Prompt.text(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptmigrate.search import strategy
-from promptmigrate.search.minimise import MARGIN, ddmin, joined, minimise, pieces, without
+from promptmigrate.search.minimise import MARGIN, dangles, ddmin, joined, minimise, pieces, without
 from promptmigrate.search.state import State
 from promptmigrate.types import Prompt
 
@@ -178,3 +178,19 @@ def test_a_heading_goes_with_all_that_stood_below_it():
     assert without(parts, []) == "\n".join(
         ["Sort it.", "", "Output format:", *(texts[i] for i in rules), "", "Be kind."]
     )
+
+
+def test_a_list_stays_while_a_sentence_speaks_of_it():
+    parts = pieces(
+        "Sort it.\n\nAnswer with one of these labels:\n- a\n- b\nSpell it as above. Be kind.\n"
+        "- Bills that came twice are refunds."
+    )
+    texts = [p.text for p in parts]
+    listed, above = (
+        texts.index("Answer with one of these labels:\n- a\n- b"),
+        texts.index("Spell it as above."),
+    )
+    assert dangles(parts, {listed})
+    assert not dangles(parts, {listed, above})
+    assert not dangles(parts, {0, len(parts) - 1})
+    assert not dangles(parts, set())
