@@ -163,9 +163,12 @@ def minimise(state: State, best: Candidate) -> Shortened:
     loose = [i for i, piece in enumerate(parts) if not piece.fixed]
     size = len(loose) + len(demos)
 
-    def made(kept: tuple[int, ...]) -> Candidate:
+    def left_out(kept: tuple[int, ...]) -> set[int]:
         chosen = set(kept)
-        dropped = {i for n, i in enumerate(loose) if n not in chosen}
+        return {i for n, i in enumerate(loose) if n not in chosen}
+
+    def made(kept: tuple[int, ...]) -> Candidate:
+        chosen, dropped = set(kept), left_out(kept)
         text = without(parts, dropped) if dropped else best.instructions
         return best.but(
             instructions=text,
@@ -177,8 +180,7 @@ def minimise(state: State, best: Candidate) -> Shortened:
 
     def passes(kept: tuple[int, ...]) -> bool:
         if kept not in known:
-            dropped = {i for n, i in enumerate(loose) if n not in set(kept)}
-            known[kept] = not dangles(parts, dropped) and check.holds(made(kept))
+            known[kept] = not dangles(parts, left_out(kept)) and check.holds(made(kept))
         return known[kept]
 
     # Halves of a prompt are hardly ever useless: begin with smaller parts, their failures cost few calls.
