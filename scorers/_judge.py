@@ -102,7 +102,8 @@ class JudgeBase(Base):
     def conclude(self, sample: Sample, answer: Answer, /) -> Score:
         """The score that follows from ``answer``. Never raises.
 
-        No answer is unscored (``judge_failed``); so is one that is not on the menu (``off_menu``).
+        No answer is unscored (``judge_failed``, of the kind ``empty_answer`` where an empty one came); so is
+        one that is not on the menu (``off_menu``).
         """
         try:
             score = self._failed(answer) or self._read(sample, answer.text or "")
@@ -193,8 +194,10 @@ class JudgeBase(Base):
         """The score for a call without an answer; None if there is one."""
         if answer.error is None and answer.text is not None and answer.text.strip():
             return None
-        why = clip(answer.error or "the judge gave an empty answer", 300)
-        return self._unscored("judge_failed", why, judge=self.model)
+        if answer.error is None:
+            why = "the judge gave an empty answer"
+            return self._unscored("judge_failed", why, kind="empty_answer", judge=self.model)
+        return self._unscored("judge_failed", clip(answer.error, 300), judge=self.model)
 
     def _off_menu(self, text: str) -> Score:
         return self._unscored(

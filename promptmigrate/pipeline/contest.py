@@ -8,10 +8,11 @@ from promptmigrate.config import Config
 from promptmigrate.evaluate import Evaluator
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.first_look import before, contact
 from promptmigrate.pipeline.gate import original_variant, production_variant
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
-from promptmigrate.pipeline.searching import before, contact, search
+from promptmigrate.pipeline.searching import search
 from promptmigrate.search import SearchResult
 from promptmigrate.types import Prompt, Variant
 
@@ -43,6 +44,7 @@ def compete(
 
     Raises:
         BudgetExceeded: a call did not fit.
+        ConfigError: the answers of a judge cannot be used.
         EndpointError: a model cannot be reached.
     """
     production, dataset = production_variant(config, ready.prompt), ready.dataset

@@ -10,11 +10,11 @@ from promptmigrate.evaluate import Evaluation, Evaluator, ProgramRunner
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.first_look import before, contact
 from promptmigrate.pipeline.gate import original_variant, production_variant
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.program_search import JointSearch
-from promptmigrate.pipeline.searching import before, contact
 from promptmigrate.types import Prompt, Variant
 
 _SEEN_ROWS = 8
@@ -36,7 +36,8 @@ def compete_program(
 
     Raises:
         BudgetExceeded: a call did not fit.
-        ConfigError: the program raises on every row, also as production runs it.
+        ConfigError: the program raises on every row, also as production runs it; or the answers of a judge
+            cannot be used.
         EndpointError: a model cannot be reached.
     """
     production = production_variant(config, ready.prompt, ready.components)

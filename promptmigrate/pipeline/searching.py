@@ -2,121 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptmigrate.config import Config
-from promptmigrate.errors import EndpointError
 from promptmigrate.evaluate import Evaluation, Evaluator
 from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.tokens import Call, asked_in, tokens_in
 from promptmigrate.search import Problem, SearchResult, strategy
-from promptmigrate.types import Dataset, Example, Prompt, Purpose, Request, Variant
+from promptmigrate.types import Dataset, Example, Prompt, Purpose, Variant
 
 if TYPE_CHECKING:
     import dspy
-
-CONTACT_ROWS = 3
-"""Answers without a measurement before a run is given up: one may fail by chance."""
-_PING = {"role": "user", "content": "Reply with the word OK."}
-_BEFORE_SHARE = 8
-_BEFORE_ROWS = 80
-"""Enough to see how the old prompt fails; every further row would be taken from the search."""
-
-
-def contact(
-    production: Variant,
-    original: Variant,
-    dataset: Dataset,
-    evaluator: Evaluator,
-    door: Door,
-    plan: Plan,
-    model: str,
-) -> None:
-    """Ask every model once or a few times, before much is spent: a wrong name, key or parameter shows here.
-
-    Args:
-        production: Asked on some train rows, if the gate will ask it again.
-        original: Asked on some validation rows.
-        dataset: The rows.
-        evaluator: Its judges are asked along.
-        door: The way to the reflection model.
-        plan: Of the run.
-        model: The reflection model.
-
-    Raises:
-        EndpointError: not one of the answers could be measured; says what the provider or scorer said.
-    """
-    sides = [(original, dataset.split("validation"))]
-    if plan.rerun:
-        sides.insert(0, (production, dataset.split("train")))
-    for variant, rows in sides:
-        for batch in (rows[:1], rows[1:CONTACT_ROWS]):
-            evaluation = evaluator.run([variant], batch, phase="contact")
-            if evaluation.summary(variant).rows:
-                break
-        else:
-            raise EndpointError(
-                f"none of the first {min(len(rows), CONTACT_ROWS)} answers of {variant.model} could be "
-                f"measured: {_complaint(evaluation, variant)}"
-            )
-    if model not in {variant.model for variant, _ in sides}:
-        door.complete(Request(model=model, messages=(_PING,), purpose="reflection"))
-
-
-def _complaint(evaluation: Evaluation, variant: Variant) -> str:
-    """What the first failed call or unscored answer says."""
-    for example in evaluation.examples:
-        outcome = evaluation.outcome(variant, example)
-        if outcome is not None and not outcome.reply.answered:
-            return f"{outcome.reply.kind}: {outcome.reply.error}"
-        for score in outcome.scores if outcome else ():
-            if score.value is None:
-                return f"{score.name} could not score ({score.unscored}): {score.rationale}"
-    return "no row was answered"
-
-
-def before(
-    original: Variant, dataset: Dataset, evaluator: Evaluator, plan: Plan, say: Listener
-) -> Evaluation | None:
-    """Show how the old prompt does on the new model, on some validation rows."""
-    affordable = plan.search_calls // _BEFORE_SHARE // plan.calls_per_row
-    rows = dataset.split("validation")[: min(affordable, _BEFORE_ROWS)]
-    if not rows:
-        return None
-    evaluation = evaluator.run([original], rows, phase="before")
-    summary = evaluation.summary(original)
-    quality = "none scored" if summary.quality is None else f"{summary.quality:.3f}"
-    say.note(f"quality {quality} on {summary.rows} validation rows")
-    for line in failures(evaluation, original):
-        say.note(line)
-    return evaluation
-
-
-def failures(evaluation: Evaluation, variant: Variant, *, most: int = 3) -> list[str]:
-    """The most frequent ways in which ``variant`` fails, with one example each."""
-    kinds: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    for example in evaluation.examples:
-        outcome = evaluation.outcome(variant, example)
-        for score in outcome.scores if outcome else ():
-            if score.value is not None and score.value < 1:
-                kind = str(score.evidence.get("kind") or f"{score.name} below 1").replace("_", " ")
-                kinds[kind] += 1
-                first.setdefault(kind, score.rationale)
-    cut = sum(o.reply.kind == "truncated" for o in evaluation.outcomes.values())
-    if cut:
-        kinds[f"cut at max_tokens, of {len(evaluation.outcomes)} answers"] = cut
-        first[f"cut at max_tokens, of {len(evaluation.outcomes)} answers"] = "raise max_tokens in params"
-    errors = evaluation.summary(variant).errors
-    lines = [
-        f"{count} x {kind}: {' '.join(first[kind].split())[:160]}" for kind, count in kinds.most_common(most)
-    ]
-    return lines + [f"{count} x {kind} (not scored)" for kind, count in errors.items()]
 
 
 def search(

@@ -76,10 +76,16 @@ def _terse_wanted(prompt: str) -> bool:
     return bool(asked)
 
 
+MODELS = ("grand", "petite", "dull", "twin", "writer", "critic")
+
+
 def answer(model: str, messages: list[dict[str, str]]) -> str:
-    """What ``model`` says."""
+    """What ``model`` says; the ``critic``, asked for a verdict, mostly talks."""
     everything = "\n".join(m["content"] for m in messages)
     last = next(m["content"] for m in reversed(messages) if m["role"] == "user")
+    if model == "critic":
+        decided = _chance(0.35, "verdict", re.findall(r"Note (\d+):", last))
+        return "VERDICT: DIFFERENT" if decided else "Both texts have their charms, I would say."
     if model == "writer":
         return _write(everything)
     truth = _truth(last)
@@ -161,7 +167,7 @@ class Foreign:
         fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         self.log.append((body["model"], fingerprint))
         number = len(self.log)
-        if body["model"] not in ("grand", "petite", "dull", "twin", "writer"):
+        if body["model"] not in MODELS:
             return web.json_response({"error": {"message": "no such model"}}, status=404)
         if self.fault and (status := self.fault(number)):
             return web.json_response(
@@ -193,8 +199,7 @@ class Foreign:
             return web.json_response({"error": {"message": "not here"}}, status=404)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"error": {"message": "bad key"}}, status=401)
-        names = ["grand", "petite", "dull", "twin", "writer"]
-        return web.json_response({"object": "list", "data": [{"id": name} for name in names]})
+        return web.json_response({"object": "list", "data": [{"id": name} for name in MODELS]})
 
     async def _start(self) -> None:
         app = web.Application()

@@ -290,6 +290,15 @@ def test_mistakes_that_only_a_call_can_show_cost_three_calls_at_most(server: For
     assert server.calls - before <= 3
 
 
+def test_a_judge_without_verdicts_ends_a_run_before_the_search(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, calls=1500)
+    result = work.run("migrate", str(work.write(scorers=[{"use": "equivalence", "judge": "acme/critic"}])))
+    assert result.code == 2, result.err
+    last = result.err.strip().splitlines()[-1]
+    assert "the answers of acme/critic cannot be used: equivalence has no score on 35 of 46 rows" in last
+    assert server.calls < 100
+
+
 def test_a_production_that_fails_its_own_measure_is_no_yardstick(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server)
     rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]

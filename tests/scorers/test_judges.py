@@ -206,6 +206,9 @@ def test_answers_off_the_menu_and_failed_calls_are_unscored_and_paid():
     assert (score.value, score.unscored, score.cost_usd, score.input_tokens) == (None, "off_menu", 0.5, 3)
     score = judge.conclude(sample, Answer(error="timeout: no answer in 60 s"))
     assert (score.unscored, score.rationale) == ("judge_failed", "timeout: no answer in 60 s")
+    assert score.evidence["kind"] == "judge_failed"
+    score = judge.conclude(sample, Answer(text=" "))
+    assert (score.unscored, score.evidence["kind"]) == ("judge_failed", "empty_answer")
 
 
 def test_guidelines_give_each_verdict():
