@@ -54,6 +54,7 @@ def parameters(config: Config) -> Iterator[tuple[tuple[str | int, ...], Mapping[
         yield ("targets", index, "params"), target.params
     for index, scorer in enumerate(config.scorers):
         yield ("scorers", index, "params"), scorer.params
+    yield ("search", "reflection_params"), config.search.reflection_params
 
 
 def mistakes(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:

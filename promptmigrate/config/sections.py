@@ -162,6 +162,9 @@ class SearchConfig(Section):
 
     strategy: str = "reflective"
     reflection_model: str | None = Field(None, description="Writes the proposals; default: the source model.")
+    reflection_params: dict[str, Any] = Field(
+        default_factory=dict, description="Parameters sent with each call of the reflection model."
+    )
     may_change: tuple[Change, ...] = ("instructions", "demos", "format")
     max_prompt_tokens: Count = 2000
     seed: int = 0

@@ -6,8 +6,9 @@ times (``n``, ``rollout_id``) becomes the ``repeat`` of our requests, so that th
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -47,24 +48,40 @@ class _Rollout:
 _rollout: ContextVar[_Rollout | None] = ContextVar("promptmigrate_rollout", default=None)
 
 
-def dspy_lm(door: Door, model: str, *, purpose: Purpose, params: Mapping[str, Any] | None = None) -> dspy.LM:
+def dspy_lm(
+    door: Door,
+    model: str,
+    *,
+    purpose: Purpose,
+    params: Mapping[str, Any] | None = None,
+    on_cut: Callable[[], None] | None = None,
+) -> dspy.LM:
     """A ``dspy.LM`` that asks ``model`` through ``door``.
 
     ``params`` go out as they are, under whatever DSPy sets for a call (temperature, response format, ...). A
     call that fails raises the fitting DSPy error. What must stop a run (BudgetExceeded, EndpointError,
     StorageError) is raised as itself, and kept in ``lm.engine.failure``, since DSPy's optimizers swallow
-    exceptions.
+    exceptions. ``on_cut`` is called, on whatever thread asks, for each answer that was cut at its greatest
+    length; DSPy's own warning of that, which names settings that are not the user's, is left out.
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or DSPy fetches a price map
-    made: dspy.LM = _door_lm()(door, model, purpose, dict(params or {}))
+    made: dspy.LM = _door_lm()(DoorEngine(door, model, purpose, dict(params or {}), on_cut))
     return made
 
 
 class DoorEngine:
     """One DSPy attempt is one call of the Door. Borrowed by LMs and their copies; closing it does nothing."""
 
-    def __init__(self, door: Door, model: str, purpose: Purpose, params: Mapping[str, Any]) -> None:
-        self._door, self._model, self._purpose, self._params = door, model, purpose, params
+    def __init__(
+        self,
+        door: Door,
+        model: str,
+        purpose: Purpose,
+        params: Mapping[str, Any],
+        on_cut: Callable[[], None] | None = None,
+    ) -> None:
+        self._door, self.model, self._purpose, self._params = door, model, purpose, params
+        self._on_cut = on_cut
         self.failure: PromptMigrateError | None = None
         """The first error that must stop the run."""
 
@@ -78,7 +95,7 @@ class DoorEngine:
             reply = self._door.complete(asked)
         except PromptMigrateError as error:
             raise self._stop(error) from error
-        return _response(reply, self._model)
+        return self._response(reply)
 
     def stream(self, request: Any) -> Iterator[Any]:
         """The events of :meth:`complete`, once it is done."""
@@ -92,12 +109,17 @@ class DoorEngine:
     def _request(self, request: Any) -> Request:
         slot = _rollout.get()
         return Request(
-            model=self._model,
+            model=self.model,
             messages=_messages(request),
             params={**self._params, **_params(request.config, self._params)},
             purpose=self._purpose,
             repeat=slot.take() if slot is not None else 0,
         )
+
+    def _response(self, reply: Reply) -> Any:
+        if reply.kind == "truncated" and self._on_cut is not None:
+            self._on_cut()
+        return _response(reply, self.model)
 
     def _stop(self, error: PromptMigrateError) -> Exception:
         if self.failure is None:
@@ -122,7 +144,7 @@ class AsyncDoorEngine:
             reply = await engine._door.acomplete(asked)
         except PromptMigrateError as error:
             raise engine._stop(error) from error
-        return _response(reply, engine._model)
+        return engine._response(reply)
 
     async def stream(self, request: Any) -> AsyncIterator[Any]:
         """The events of :meth:`complete`, once it is done."""
@@ -140,13 +162,14 @@ def _door_lm() -> Any:
     """The LM class, made when DSPy is first needed."""
     import dspy
 
+    logging.getLogger("dspy.clients.lm").addFilter(_not_of_cut_answers)
+
     class DoorLM(dspy.LM):  # type: ignore[misc]  # DSPy is not typed
         """A ``dspy.LM`` on a Door. Tells the engine which asking of the same question a call is."""
 
-        def __init__(self, door: Door, model: str, purpose: Purpose, params: dict[str, Any]) -> None:
-            engine = DoorEngine(door, model, purpose, params)
+        def __init__(self, engine: DoorEngine) -> None:
             super().__init__(
-                model, engine=engine, async_engine=AsyncDoorEngine(engine), cache=False, num_retries=0
+                engine.model, engine=engine, async_engine=AsyncDoorEngine(engine), cache=False, num_retries=0
             )
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -164,6 +187,11 @@ def _door_lm() -> Any:
                 _rollout.reset(token)
 
     return DoorLM
+
+
+def _not_of_cut_answers(record: logging.LogRecord) -> bool:
+    """Drops DSPy's warning of an answer that was cut, where the LM that asked is one on a Door."""
+    return _rollout.get() is None or not record.getMessage().startswith("LM response was truncated")
 
 
 def _passing(kind: type[PromptMigrateError]) -> type[Exception]:

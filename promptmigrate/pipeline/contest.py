@@ -51,7 +51,7 @@ def compete(
     singles = config.single()
     for single in singles:
         original = original_variant(single, ready.prompt)
-        contact(production, original, dataset, evaluator, door, plan, config.reflection_model)
+        contact(config, production, original, dataset, evaluator, door, plan)
     found: list[Contender] = []
     handed_on: list[Prompt] = []
     for index, single in enumerate(singles):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from promptmigrate.config import Config
 from promptmigrate.errors import ConfigError, EndpointError
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
 from promptmigrate.lm import Door
@@ -28,24 +29,24 @@ _FEW_ROWS = 5
 
 
 def contact(
+    config: Config,
     production: Variant,
     original: Variant,
     dataset: Dataset,
     evaluator: Evaluator,
     door: Door,
     plan: Plan,
-    model: str,
 ) -> None:
     """Ask every model once or a few times, before much is spent: a wrong name, key or parameter shows here.
 
     Args:
+        config: Names the reflection model.
         production: Asked on some train rows, if the gate will ask it again.
         original: Asked on some validation rows.
         dataset: The rows.
         evaluator: Its judges are asked along.
         door: The way to the reflection model.
         plan: Of the run.
-        model: The reflection model.
 
     Raises:
         EndpointError: not one of the answers could be measured; says what the provider or scorer said.
@@ -63,8 +64,9 @@ def contact(
                 f"none of the first {min(len(rows), CONTACT_ROWS)} answers of {variant.model} could be "
                 f"measured: {_complaint(evaluation, variant)}"
             )
-    if model not in {variant.model for variant, _ in sides}:
-        door.complete(Request(model=model, messages=(_PING,), purpose="reflection"))
+    model, params = config.reflection_model, config.search.reflection_params
+    if params or model not in {variant.model for variant, _ in sides}:
+        door.complete(Request(model=model, messages=(_PING,), params=params, purpose="reflection"))
 
 
 def _complaint(evaluation: Evaluation, variant: Variant) -> str:

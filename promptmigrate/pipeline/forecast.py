@@ -153,7 +153,7 @@ def _paid(used: Range, config: Config, plan: Plan, known: Expected, rows: Range,
     price = door.price(config.reflection_model)
     if config.budget.usd is None or price is None or not habit(config).reflections:
         return used
-    last = edge(_letter(config, known), {}).usd(price)
+    last = edge(_letter(config, known), config.search.reflection_params).usd(price)
     room = max(0.0, config.budget.usd - plan.gate_usd - last)
     costs = _costs(_parts(config, plan, known, used, rows), door)
     share = min(1.0, room / (sum(usd for part, usd in costs if part.searched) or 1.0))

@@ -44,7 +44,7 @@ def compete_program(
     singles = config.single()
     for single in singles:
         original = original_variant(single, ready.prompt, ready.components)
-        contact(production, original, ready.dataset, evaluator, door, plan, config.reflection_model)
+        contact(config, production, original, ready.dataset, evaluator, door, plan)
     seen: Evaluation | None = None
     if plan.rerun:
         seen = _production_seen(production, ready, evaluator)

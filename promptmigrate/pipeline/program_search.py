@@ -67,6 +67,7 @@ class JointSearch:
             self.evaluator,
             replace(self.plan, calls_per_row=1 + self._judges),
         )
+        self._engine = engine_on(self.door, self.config, self.say)
         self._left = self.plan.search_calls
         if self.known is not None:
             self._left -= len(self.known.outcomes) * self.plan.calls_per_row
@@ -147,7 +148,7 @@ class JointSearch:
                 evaluate=view.evaluate,
                 reflect=self.door.complete,
                 reflection_model=self.config.reflection_model,
-                dspy_lm=engine_on(self.door, self.config),
+                dspy_lm=self._engine,
                 calls_per_row=per_row,
                 calls=share,
                 known=view.known([*view.rows.values()]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from promptmigrate.config import Config
 from promptmigrate.evaluate import Evaluation, Evaluator
@@ -59,7 +60,7 @@ def search(
         evaluate=evaluate,
         reflect=door.complete,
         reflection_model=config.reflection_model,
-        dspy_lm=engine_on(door, config),
+        dspy_lm=engine_on(door, config, say),
         calls_per_row=plan.calls_per_row,
         calls=plan.search_calls - (len(known.outcomes) * plan.calls_per_row if known else 0),
         known=known,
@@ -81,14 +82,25 @@ def search(
         door.limit(config.budget)
 
 
-def engine_on(door: Door, config: Config) -> Callable[[str, Purpose], dspy.LM]:
-    """What gives strategies a ``dspy.LM`` whose calls go through ``door``."""
+def engine_on(door: Door, config: Config, say: Listener) -> Callable[[str, Purpose], dspy.LM]:
+    """What gives strategies a ``dspy.LM`` whose calls go through ``door``.
+
+    That the reflection model is cut short is said once; answers of the task are scored as they are.
+    """
+
+    @cache
+    def cut() -> None:
+        say.note(
+            f"an answer of {config.reflection_model}, the reflection model, was cut short, so a proposal "
+            "lacks its end: raise max_tokens in search.reflection_params"
+        )
 
     def dspy_lm(model: str, purpose: Purpose) -> dspy.LM:
         from promptmigrate.lm.engine import dspy_lm as make
 
-        params: dict[str, Any] = dict(config.target.params) if purpose == "task" else {}
-        return make(door, model, purpose=purpose, params=params)
+        if purpose == "reflection":
+            return make(door, model, purpose=purpose, params=config.search.reflection_params, on_cut=cut)
+        return make(door, model, purpose=purpose, params=config.target.params)
 
     return dspy_lm
 

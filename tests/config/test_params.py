@@ -8,9 +8,10 @@ from promptmigrate.config import Config, parse_config, unknown_params
 from promptmigrate.errors import ConfigError
 
 
-def config(**params: Any) -> Config:
+def config(reflection: dict[str, Any] | None = None, **params: Any) -> Config:
     return parse_config(
         {
+            "search": {"reflection_params": reflection or {}},
             "name": "t",
             "prompt": {"text": "Say {{x}}"},
             "targets": [{"model": "sim/triage-small", "params": params}],
@@ -32,6 +33,12 @@ def test_known_parameters_and_those_of_an_endpoint() -> None:
     assert unknown_params(known) == []
     (line,) = unknown_params(config(guided_json={}))
     assert line.startswith("targets.0.params.guided_json is not widely known")
+
+
+def test_parameters_of_the_reflection_model_are_looked_at_too() -> None:
+    assert unknown_params(config({"max_tokens": 9000})) == []
+    with pytest.raises(ConfigError, match=r"'search.reflection_params.max_token'.*did you mean 'max_tokens'"):
+        config({"max_token": 9000})
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,25 @@ def test_cut_and_filtered_answers_are_answers(
     assert lm_of(opened())("hi") == [text]
 
 
+def test_that_an_answer_was_cut_is_told_in_place_of_dspys_warning(
+    provider: Provider, opened: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider.plan = [answer("whole"), answer("cut", finish_reason="length")]
+    cut: list[str] = []
+    lm = dspy_lm(opened(), "acme/large", purpose="reflection", on_cut=lambda: cut.append("cut"))
+    assert lm("one") == ["whole"]
+    assert cut == []
+    assert lm("two") == ["cut"]
+    provider.default = answer("cut", finish_reason="length")
+    assert asyncio.run(lm.acall("three")) == ["cut"]
+    assert cut == ["cut", "cut"]
+    assert capsys.readouterr().err == ""
+    # Only that one: an LM of the user's own warns as ever.
+    lm_of_dspy = dspy.LM("acme/large", engine=lm.engine, cache=False, num_retries=0)
+    lm_of_dspy("four")
+    assert "LM response was truncated" in capsys.readouterr().err
+
+
 def test_what_must_stop_a_run_passes_as_itself(provider: Provider, opened: Opened) -> None:
     lm = lm_of(opened(budget=BudgetConfig(calls=1)))
     lm("one")
