@@ -43,9 +43,12 @@ def prune(
 
     A run with a live worker is never touched, and while there is one no answer is deleted.
     """
+    from promptmigrate.lm.retention import check_age
     from promptmigrate.lm.retention import prune as work
 
-    gone = work(_url(config), days=_days(older_than), dry_run=dry_run)
+    days = _days(older_than)
+    check_age(days)
+    gone = work(_url(config), days=days, dry_run=dry_run)
     if as_json:
         print_json(gone.to_json())
         return

@@ -83,7 +83,8 @@ def excess(
         )
     if budget.minutes is not None and (used := seconds() / 60) >= budget.minutes:
         return Excess(
-            f"the budget of {budget.minutes:g} minutes is used up ({used:.2g}); raise budget.minutes", True
+            f"the budget of {_time(budget.minutes)} is used up ({_time(used)} so far); raise budget.minutes",
+            True,
         )
     if budget.tokens is not None:
         held_tokens = sum(row.held_tokens for row in totals)
@@ -116,6 +117,11 @@ def excess(
 def _risky(under_way: int, wanted: int, free: int) -> bool:
     """Whether ``wanted`` beside what is ``under_way`` would put too much of what is left at risk."""
     return under_way > 0 and (under_way + wanted) * _AT_RISK > free + under_way
+
+
+def _time(minutes: float) -> str:
+    """``minutes`` for people: in seconds where it is less than one."""
+    return f"{minutes:.3g} min" if minutes >= 1 else f"{60 * minutes:.2g} s"
 
 
 def _held(amount: float) -> str:

@@ -43,6 +43,14 @@ def stored(url: str) -> Stored:
         database.close()
 
 
+def check_age(days: float) -> None:
+    """Raise :class:`UsageError` where ``days`` is below :data:`LEAST_DAYS`."""
+    if not days >= LEAST_DAYS:
+        raise UsageError(
+            f"what is younger than {LEAST_DAYS:g} day cannot be pruned; give an age of 1d or more"
+        )
+
+
 def prune(url: str, *, days: float, dry_run: bool = False) -> Stored:
     """Delete runs without a sign of life for ``days`` and answers that were of no use for as long.
 
@@ -53,10 +61,7 @@ def prune(url: str, *, days: float, dry_run: bool = False) -> Stored:
         UsageError: ``days`` is below :data:`LEAST_DAYS`.
         StorageError: the database cannot be used.
     """
-    if not days >= LEAST_DAYS:
-        raise UsageError(
-            f"what is younger than {LEAST_DAYS:g} day cannot be pruned; give an age of 1d or more"
-        )
+    check_age(days)
     database = Postgres(url)
 
     def work(session: Session) -> Stored:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
 from promptmigrate.errors import BudgetExceeded, StorageError
 from promptmigrate.lm import Door
+from promptmigrate.lm.budget import Worst, excess
 from promptmigrate.lm.clock import Clock
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.schema import ledger_file
@@ -132,11 +133,27 @@ def test_minutes_are_summed_over_lifetimes(provider: Provider, opened: Opened, t
     with opened(**options) as door:
         door.complete(ask())
         time.sleep(0.7)
-        with pytest.raises(BudgetExceeded, match="minutes"):
+        with pytest.raises(BudgetExceeded, match=r"0\.6 s is used up \([\d.]+ s so far\)"):
             door.complete(ask("late"))
     with opened(**options) as door, pytest.raises(BudgetExceeded, match="minutes"):
         door.complete(ask("another day"))
     assert provider.calls == 1
+
+
+def test_minutes_and_seconds_are_written_as_such() -> None:
+    def said(minutes: float, used_s: float) -> str:
+        over = excess(
+            BudgetConfig(minutes=minutes),
+            Worst(1, None),
+            totals=(),
+            seconds=lambda: used_s,
+            under_way=lambda: Worst(0, 0),
+        )
+        assert over is not None and over.final
+        return over.message
+
+    assert said(90, 5431) == "the budget of 90 min is used up (90.5 min so far); raise budget.minutes"
+    assert said(0.01, 0.61) == "the budget of 0.6 s is used up (0.61 s so far); raise budget.minutes"
 
 
 def test_a_call_is_cut_off_when_the_minutes_are_over(provider: Provider, opened: Opened) -> None:

@@ -85,5 +85,4 @@ def test_the_command(
     assert "1 runs, 1 answers" in run("show", str(tmp_path / "e.yaml"))
     assert "would delete 1 runs" in run("prune", str(tmp_path / "e.yaml"), "--older-than", "1w", "--dry-run")
     assert "deleted 1 runs and 0 answers" in run("prune", str(tmp_path / "e.yaml"), "--older-than", "7d")
-    assert "must be an age" in run("prune", str(tmp_path / "e.yaml"), "--older-than", "soon")
     assert "names no 'storage'" in run("show", str(tmp_path / "alone.yaml"))
