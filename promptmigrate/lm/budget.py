@@ -119,6 +119,11 @@ def _risky(under_way: int, wanted: int, free: int) -> bool:
     return under_way > 0 and (under_way + wanted) * _AT_RISK > free + under_way
 
 
+def at_once(left: float, worst: float) -> int:
+    """How many requests with this worst case may be under way where so much of a budget is left."""
+    return max(1, int(left / (_AT_RISK * worst)))
+
+
 def _time(minutes: float) -> str:
     """``minutes`` for people: in seconds where it is less than one."""
     return f"{minutes:.3g} min" if minutes >= 1 else f"{60 * minutes:.2g} s"

@@ -15,6 +15,7 @@ from promptmigrate.config import Config
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.evaluate import Evaluator
 from promptmigrate.lm import Door
+from promptmigrate.lm.budget import at_once
 from promptmigrate.pipeline.estimate import RESERVE, edge, rates
 from promptmigrate.pipeline.plan import LEAST_GATE_ROWS, Plan
 from promptmigrate.pipeline.prepare import Ready
@@ -44,10 +45,18 @@ class Allowance:
     unit: str
     """Of both."""
 
+    worst: float = 0.0
+    """What a call of the gate takes at worst, on average of its sides."""
+
     @property
     def rows(self) -> int:
         """Test rows that it pays for."""
         return max(0, int(self.left / self.a_row))
+
+    def together(self, rows: int) -> int:
+        """Calls that the ledger lets go at a time, halfway through so many rows."""
+        spent = min(self.left, rows * self.a_row)
+        return at_once(self.left - spent / 2, self.worst)
 
     def amount(self, value: float) -> str:
         """``value`` for people."""
@@ -129,19 +138,23 @@ def allowances(
         priced = [(side, price) for side in known if (price := door.price(side.variant.model))]
         a_row = sum(side.takes(lambda r: r.cost_usd or 0.0, side.call.usd(price)) for side, price in priced)
         a_row += questions * spent.usd_by_purpose["judge"] / max(1, spent.calls["judge"])
-        last = max([rate["usd"].edge, *(side.edge.usd(price) for side, price in priced)])
-        left = budget.usd - spent.usd - spent.usd_held - last
-        found.append(Allowance(limit="usd", left=left, a_row=a_row * again * plan.repeats, unit="USD"))
+        edges = [side.edge.usd(price) for side, price in priced]
+        left = budget.usd - spent.usd - spent.usd_held - max([rate["usd"].edge, *edges])
+        a_row *= again * plan.repeats
+        found.append(Allowance(limit="usd", left=left, a_row=a_row, unit="USD", worst=_mean(edges)))
     if budget.tokens is not None:
         a_row = sum(side.takes(_tokens, side.call.tokens) for side in known)
         # Judges are counted as the mean of all calls: they read an answer, and say little.
         a_row += questions * spent.tokens / max(1, asked)
-        last = max([rate["tokens"].edge, *(side.edge.tokens for side in known)])
-        left = budget.tokens - spent.tokens - last
-        found.append(Allowance(limit="tokens", left=left, a_row=a_row * again * plan.repeats, unit="tokens"))
+        edges = [side.edge.tokens for side in known]
+        left = budget.tokens - spent.tokens - max([rate["tokens"].edge, *edges])
+        a_row *= again * plan.repeats
+        found.append(Allowance(limit="tokens", left=left, a_row=a_row, unit="tokens", worst=_mean(edges)))
     if budget.minutes is not None:
         slowest = max(side.takes(lambda reply: reply.latency_s, 0.0) for side in known)
-        a_row = slowest * calls * _SLOWER / min(plan.concurrency, _AT_ONCE)
+        # What is left of a small budget lets only a few calls go at a time.
+        held = [one.together(plan.gate_rows) for one in found if one.worst and one.left > 0]
+        a_row = slowest * calls * _SLOWER / min([plan.concurrency, _AT_ONCE, *held])
         seconds = budget.minutes * 60 - spent.seconds
         found.append(Allowance(limit="minutes", left=seconds, a_row=a_row, unit="seconds"))
     return [one for one in found if one.a_row > 0]  # an endpoint may not tell tokens, nor anybody a price
@@ -191,6 +204,10 @@ def within(plan: Plan, found: Sequence[Allowance], *, retry_rate: float = 0.0) -
 def _replies(evaluator: Evaluator, variant: Variant, rows: Sequence[Example]) -> list[Reply]:
     outcomes = evaluator.known(variant, rows).outcomes.values()
     return [outcome.reply for outcome in outcomes if outcome.reply.answered]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else 0.0
 
 
 def _tokens(reply: Reply) -> float:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from promptmigrate.config import BudgetConfig, EndpointConfig, PriceConfig
 from promptmigrate.errors import BudgetExceeded, StorageError
 from promptmigrate.lm import Door
-from promptmigrate.lm.budget import Worst, excess
+from promptmigrate.lm.budget import Totals, Worst, at_once, excess
 from promptmigrate.lm.clock import Clock
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.schema import ledger_file
@@ -138,6 +138,26 @@ def test_minutes_are_summed_over_lifetimes(provider: Provider, opened: Opened, t
     with opened(**options) as door, pytest.raises(BudgetExceeded, match="minutes"):
         door.complete(ask("another day"))
     assert provider.calls == 1
+
+
+@given(st.integers(1, 40), st.integers(0, 99), st.integers(100, 10_000))
+def test_how_many_go_at_once_is_what_the_ledger_lets_go(number: int, rest: int, worst: int) -> None:
+    left = 4 * worst * number + rest * worst // 100
+    assert at_once(left, worst) == number
+
+    def held(requests: int) -> bool:
+        row = Totals(held_tokens=requests * worst)
+        over = excess(
+            BudgetConfig(tokens=left),
+            Worst(worst, None),
+            totals=(row,),
+            seconds=lambda: 0.0,
+            under_way=lambda: Worst(requests * worst, None),
+        )
+        return over is not None
+
+    assert not held(number - 1)
+    assert held(number)
 
 
 def test_minutes_and_seconds_are_written_as_such() -> None:

@@ -140,6 +140,32 @@ def test_what_is_left_and_what_a_row_takes_are_measured(tmp_path: Path, world: s
         assert free.limit == "calls"
 
 
+def test_small_budgets_take_longer_since_few_calls_go_at_a_time(tmp_path: Path):
+    project = ready(tmp_path, "triage")
+    candidate = Variant(prompt=project.prompt, model="sim/triage-small")
+    with Door.open() as door:
+        evaluator = Evaluator(door, [Measure(scorer=exact_match())])
+        evaluator.run([candidate], project.dataset.split("validation"))
+
+        planned = plan(config(budget={"calls": 500}), project.dataset, project.prompt, 1, door)
+        assert planned.concurrency == 25
+
+        def seconds_a_row(**budget: float) -> float:
+            experiment = config(budget={"calls": 500, "minutes": 5, **budget})
+            *_, minutes = allowances(experiment, project, planned, [candidate], evaluator, door)
+            assert minutes.limit == "minutes"
+            return minutes.a_row
+
+        free = seconds_a_row()
+        assert seconds_a_row(tokens=10_000_000) == free
+        # A call takes up to 4,096 tokens of output, and a quarter of what is left may be under way.
+        assert seconds_a_row(tokens=90_000) == pytest.approx(25 / 4 * free)
+        price = door.price("sim/triage-small")
+        assert price is not None
+        at_worst = price.cost(0, 4096)
+        assert 25 / 10 * free <= seconds_a_row(usd=4 * 11 * at_worst) <= 25 / 7 * free
+
+
 @pytest.mark.slow
 def test_a_run_opens_the_rows_that_its_money_turns_out_to_pay_for(tmp_path: Path):
     """And again the same ones, where it goes on with the gate."""
