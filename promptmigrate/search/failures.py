@@ -6,23 +6,21 @@ neither a failure nor a success.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptmigrate import template
-from promptmigrate.search import contract_json
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.contract import Contract
+from promptmigrate.search.problems import problem_of
 from promptmigrate.search.table import Cell, Table
 from promptmigrate.search.text import draw, normalised, one_line, shorten, words
 from promptmigrate.types import Example
 
 GOOD = 0.999
 """Quality from which a row counts as answered well."""
-_NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 _INPUT_CHARS = 700
 _ANSWER_CHARS = 400
 _SHOWN = 12
@@ -88,7 +86,8 @@ def analyse(table: Table, candidate: Candidate, rows: Sequence[Example], contrac
         if cell.quality >= GOOD:
             passed.append(Row(example=example, cell=cell, problem=""))
             continue
-        problem, form = _problem(example, cell, contract)
+        said = next((f.kind for f in cell.findings if f.kind and f.value is not None and f.value < GOOD), "")
+        problem, form = problem_of(example, cell, contract, said=said)
         groups.setdefault(problem, []).append(Row(example=example, cell=cell, problem=problem, form=form))
     groups = _gather_singles(groups)
     clusters = [
@@ -196,100 +195,6 @@ def evidence(number: int, inputs: str, answer: str, said: str) -> str:
     """One example for a reflection model, in the layout that GEPA made common (arXiv 2507.19457)."""
     parts = ("Inputs", inputs), ("Generated Outputs", answer or "(empty)"), ("Feedback", said)
     return "\n".join([f"### Example {number}", *(f"#### {title}\n{text}" for title, text in parts)])
-
-
-def _problem(example: Example, cell: Cell, contract: Contract | None) -> tuple[str, bool]:
-    text = cell.text.strip()
-    if not text:
-        return "the answer is empty", True
-    if cell.cut:
-        return "the answer is cut off at the token limit", True
-    expected = example.expected
-    if contract is None and isinstance(expected, dict) and "expected_response" not in example.expectations:
-        # Several things are expected of the whole; what one prompt should have answered is not known.
-        return "the answer in the end is not the expected one", False
-    wanted = contract_json.as_object(expected) or (
-        contract_json.as_object(example.reference) if contract and contract.kind == "json" else None
-    )
-    if wanted is not None:
-        return _json_problem(wanted, text)
-    target = template.as_text(expected).strip()
-    kind = contract.kind if contract else "text"
-    if kind == "number":
-        return _number_problem(target, text)
-    if kind == "labels" and contract is not None:
-        return _label_problem(target, text, contract.labels)
-    said = next((f.kind for f in cell.findings if f.kind and f.value is not None and f.value < GOOD), "")
-    tail = f" ({said})" if said else ""
-    if normalised(target) and normalised(target) == normalised(text):
-        return f"right words, but spelling, case or punctuation differ{tail}", True
-    if normalised(target) and f" {normalised(target)} " in f" {normalised(text)} ":
-        return f"the expected answer is there, with other text around it{tail}", True
-    ratio = len(words(text)) / max(1, len(words(target)))
-    if ratio > 2:
-        return f"the answer is much longer than expected{tail}", False
-    if ratio < 0.5:
-        return f"the answer is much shorter than expected{tail}", False
-    return f"the answer differs from the expected one{tail}", False
-
-
-def _label_problem(target: str, text: str, labels: Sequence[str]) -> tuple[str, bool]:
-    if normalised(text) == normalised(target):
-        return "the right label, but not spelled as expected (case, punctuation, quotes)", True
-    named = [label for label in labels if f" {normalised(label)} " in f" {normalised(text)} "]
-    if len(text.split()) > max(4, 2 + max((len(t.split()) for t in labels), default=1)):
-        if target in named and len(named) == 1:
-            return "the right label with other text around it; only the label is wanted", True
-        return "a whole sentence or explanation instead of only the label", True
-    if named and named[0] != target and normalised(text) == normalised(named[0]):
-        return f'expected "{target}", answered "{named[0]}"', False
-    if named:
-        return "the label with other text around it", target in named
-    return f'not one of the labels: answered "{one_line(text, 40)}" where "{target}" is expected', True
-
-
-def _number_problem(target: str, text: str) -> tuple[str, bool]:
-    found = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(text)]
-    wanted = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(target)][-1:]
-    if not found:
-        return "no number in the answer", True
-    if wanted and _same(found[-1], wanted[0]):
-        return "the right number, but not in the expected form", True
-    if wanted and any(_same(n, wanted[0]) for n in found):
-        return "the right number occurs, but it is not the final answer", True
-    return "the number is wrong", False
-
-
-def _same(a: str, b: str) -> bool:
-    try:
-        return abs(float(a) - float(b)) < 1e-9
-    except ValueError:
-        return a == b
-
-
-def _json_problem(wanted: dict[str, object], text: str) -> tuple[str, bool]:
-    given = contract_json.as_object(text)
-    if given is None:
-        inner = re.search(r"\{.*\}", text, re.DOTALL)
-        if inner and contract_json.as_object(inner[0]) is not None:
-            return "valid JSON with other text around it", True
-        return "not valid JSON" + (" (it is not JSON at all)" if not inner else ""), True
-    if text.startswith("```"):
-        return "JSON inside a code fence", True
-    missing = [k for k in wanted if k not in given]
-    extra = [k for k in given if k not in wanted]
-    if missing or extra:
-        parts = []
-        if missing:
-            parts.append("missing key " + ", ".join(json.dumps(k) for k in missing[:4]))
-        if extra:
-            parts.append("unexpected key " + ", ".join(json.dumps(k) for k in extra[:4]))
-        return "; ".join(parts), True
-    wrong = [k for k in wanted if given[k] != wanted[k]]
-    if wrong:
-        form = all(normalised(str(given[k])) == normalised(str(wanted[k])) for k in wrong)
-        return f"wrong value of {', '.join(json.dumps(k) for k in wrong[:3])}", form
-    return "all fields agree, but the answer is not accepted", True
 
 
 def _gather_singles(groups: dict[str, list[Row]]) -> dict[str, list[Row]]:
