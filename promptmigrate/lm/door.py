@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptmigrate.errors import PromptMigrateError
+from promptmigrate.lm.attempts import Asker
 from promptmigrate.lm.calls import Caller
 from promptmigrate.lm.endpoints import resolve
 from promptmigrate.lm.ledger import Ledger
@@ -116,11 +117,15 @@ class Door:
             caller = Caller(
                 routes=Routes(endpoints, recording, outage_s=outage_s, on_wait=on_wait),
                 prices=stated,
+                asker=Asker(
+                    prices=stated,
+                    ledger=account,
+                    total_timeout_s=total_timeout_s,
+                    max_attempts=max_attempts,
+                ),
                 cache=answers,
                 ledger=account,
                 recorder=recorder,
-                total_timeout_s=total_timeout_s,
-                max_attempts=max_attempts,
             )
             return cls(
                 caller=caller, prices=stated, ledger=account, endpoints=endpoints, closing=stack.pop_all()

@@ -189,7 +189,7 @@ def ask(text: str = "hi", *, model: str = "acme/large", **changes: Any) -> Reque
 
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptmigrate.lm.calls.backoff_s", lambda attempt: 0.01 * attempt)
+    monkeypatch.setattr("promptmigrate.lm.attempts.backoff_s", lambda attempt: 0.01 * attempt)
 
 
 @pytest.fixture

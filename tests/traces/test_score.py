@@ -153,7 +153,7 @@ def test_a_judge_asks_through_the_door_and_is_paid_once(uri: str, provider: Prov
 def test_a_failed_judge_leaves_nothing_and_is_asked_again(
     uri: str, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("promptmigrate.lm.calls.backoff_s", lambda attempt: 0.01)
+    monkeypatch.setattr("promptmigrate.lm.attempts.backoff_s", lambda attempt: 0.01)
     good = provider.default
     provider.default = answer("no verdict at all")
     first = score(judged(uri, provider))
