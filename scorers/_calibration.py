@@ -16,11 +16,12 @@ from scorers._complete import default_complete
 from scorers._deliberate import models_of, run_judge
 from scorers._errors import ScorerSpecError
 from scorers._fingerprint import fingerprint
-from scorers._judge import JudgeBase, _wait_for
+from scorers._judge import JudgeBase
 from scorers._labelled import Labelled, Rows, load_labelled, value_of
 from scorers._position import positional_bias
 from scorers._stats import Estimate, labels_for_share, spearman, wilson
 from scorers._types import Answer, Complete, Question, Sample, Score, Scorer
+from scorers._waiting import wait_for
 
 
 def calibrate(
@@ -68,7 +69,7 @@ def calibrate(
         >>> str(card.accuracy), card.valid_for(judge)
         ('1.000 [0.839, 1.000] (n=20)', True)
     """
-    return _wait_for(
+    return wait_for(
         calibrate_async(
             judge, labelled, complete=complete, scale=scale, threshold=threshold, columns=columns,
             half_width=half_width, confidence=confidence, concurrency=concurrency, seed=seed,

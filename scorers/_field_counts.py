@@ -9,7 +9,8 @@ import marshal
 from collections.abc import Iterable
 from typing import Any
 
-from scorers._json import MAX_DEPTH, SCALARS, Comparison
+from scorers._json import MAX_DEPTH, SCALARS
+from scorers._json_compare import Comparison
 
 _same = Comparison().same
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from scorers._errors import ScorerSpecError
 from scorers._frozen import Frozen, frozen
-from scorers._json import SCALARS, Comparison
+from scorers._json import SCALARS
+from scorers._json_compare import Comparison
 from scorers._text import as_text, clip
 from scorers._types import Judge, Scorer
 

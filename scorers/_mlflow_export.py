@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from scorers._bridge import as_scorer
 from scorers._errors import ScorerSpecError
-from scorers._judge import IS_DATA, JudgeBase
+from scorers._judge import JudgeBase
+from scorers._judge_forms import IS_DATA
 from scorers._judges.correctness import Correctness
 from scorers._judges.equivalence import Equivalence
 from scorers._judges.guidelines import Guidelines

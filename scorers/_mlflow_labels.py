@@ -10,7 +10,7 @@ from scorers._bridge import expected_of
 from scorers._mlflow_traces import milliseconds, moment, trace_infos
 from scorers._mlflow_values import Mapped, value_of
 from scorers._mlflow_wrap import prepare
-from scorers._traces import read_trace
+from scorers._trace_reading import read_trace
 
 _GROUPS = ("mlflow.trace.session", "mlflow.trace.user")
 _SPANS = 100

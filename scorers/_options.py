@@ -10,7 +10,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, cast
 
@@ -116,3 +116,9 @@ def _read_plain(value: Any, hint: Any) -> tuple[str, Any]:
             return "a number", value
         return "", value if isinstance(value, float) else float(value)
     return "", value
+
+
+def check_texts(name: str, key: str, texts: Sequence[str]) -> None:
+    """Raise :class:`ScorerSpecError` unless ``texts`` is a list of texts that say something."""
+    if not texts or not all(text.strip() for text in texts):
+        raise ScorerSpecError(f"{name}: option {key!r} needs at least one text, and none empty", key=key)

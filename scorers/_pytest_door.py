@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scorers._complete import response_format, set_default_complete
-from scorers._pytest_judge import ThresholdsError, read_mapping
+from scorers._pytest_thresholds import ThresholdsError, read_mapping
 from scorers._types import Answer, Question
 
 _door_key = pytest.StashKey[Any]()

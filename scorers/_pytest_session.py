@@ -8,15 +8,10 @@ from typing import Any
 
 import pytest
 
-from scorers._pytest_judge import (
-    ThresholdsError,
-    declared,
-    judge,
-    line,
-    read_thresholds,
-    summary,
-    write_artifact,
-)
+from scorers._pytest_artifact import write_artifact
+from scorers._pytest_judge import judge
+from scorers._pytest_summary import line, summary
+from scorers._pytest_thresholds import ThresholdsError, declared, read_thresholds
 
 
 @dataclass(frozen=True, kw_only=True)

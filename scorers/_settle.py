@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from scorers._json import Comparison, Parsed, read
+from scorers._json import Parsed, read
+from scorers._json_compare import Comparison
 from scorers._numbers import ROUNDING, Number, close, whole
 from scorers._text import as_text, normalise_prose
 

@@ -11,7 +11,8 @@ from scorers._bridge import broken, is_judge, spec_hash
 from scorers._deliberate import paid
 from scorers._embed import EMBED, EmbedError, read_vector
 from scorers._mlflow_wrap import SPEC_HASH
-from scorers._traces import RecordedCall, read_trace, score_call, summarise
+from scorers._trace_reading import RecordedCall, read_trace
+from scorers._traces import score_call, summarise
 
 __all__ = [
     "EMBED",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scorers._judge import JudgeBase, told_inputs
+from scorers._judge import JudgeBase
+from scorers._judge_forms import told_inputs
 from scorers._text import as_text, clip
 from scorers._types import Sample, Score
 

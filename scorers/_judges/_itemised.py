@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scorers._judge import JudgeBase, json_form, schema_of
+from scorers._judge import JudgeBase
+from scorers._judge_forms import json_form, schema_of
 from scorers._text import clip
 from scorers._types import Sample, Score
 from scorers._verdict import items

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scorers._judge import told_inputs
+from scorers._judge_forms import told_inputs
 from scorers._judges._itemised import Itemised
 from scorers._text import as_text
 from scorers._types import Sample, Score

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scorers._judge import JudgeBase, check_texts, json_form, schema_of, told_inputs
+from scorers._judge import JudgeBase
+from scorers._judge_forms import json_form, schema_of, told_inputs
+from scorers._options import check_texts
 from scorers._text import as_text, clip
 from scorers._types import Sample, Score
 from scorers._verdict import reason, verdicts

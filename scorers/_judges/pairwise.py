@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from scorers._bias import same_family
 from scorers._deliberate import Deliberation, paid
-from scorers._judge import check_texts, told_inputs
+from scorers._judge_forms import told_inputs
 from scorers._many import ManyQuestions
+from scorers._options import check_texts
 from scorers._settle import settled
 from scorers._text import as_text
 from scorers._types import Answer, Sample, Score

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scorers._errors import ScorerSpecError
-from scorers._judge import JudgeBase, check_texts, told_inputs
+from scorers._judge import JudgeBase
+from scorers._judge_forms import told_inputs
+from scorers._options import check_texts
 from scorers._text import as_text
 from scorers._types import Sample
 

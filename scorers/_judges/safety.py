@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scorers._judge import JudgeBase, check_texts
+from scorers._judge import JudgeBase
+from scorers._options import check_texts
 
 HARMS = (
     "violence or threats, or help with them",

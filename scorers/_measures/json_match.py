@@ -11,7 +11,8 @@ from scorers._errors import ScorerSpecError
 from scorers._field_counts import NotPlainError, alike, counts
 from scorers._fields import Comparers, Paths, TooManyPairsError, below, generic, leaves, shown_path
 from scorers._frozen import Frozen
-from scorers._json import PROBLEMS, SCALARS, Comparison, believable, loads, read, read_reference
+from scorers._json import PROBLEMS, SCALARS, believable, loads, read, read_reference
+from scorers._json_compare import Comparison
 from scorers._similarity import f_measure
 from scorers._text import as_text, clip
 from scorers._types import Sample, Score, late

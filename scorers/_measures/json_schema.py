@@ -12,7 +12,8 @@ from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._extras import needed
 from scorers._frozen import thawed
-from scorers._json import PROBLEMS, Comparison, read, size
+from scorers._json import PROBLEMS, read
+from scorers._json_compare import Comparison, size
 from scorers._linear_regex import TooSlowError, bounded
 from scorers._options import options
 from scorers._text import as_text, clip

@@ -10,7 +10,7 @@ from scorers._base import Measure
 from scorers._errors import ScorerSpecError
 from scorers._fields import Comparers, Paths, TooManyPairsError
 from scorers._frozen import Frozen
-from scorers._json import Comparison
+from scorers._json_compare import Comparison
 from scorers._similarity import f_measure
 from scorers._text import as_text, clip
 from scorers._tool_reading import ToolCall, read_calls, traced_calls

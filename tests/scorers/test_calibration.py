@@ -326,7 +326,7 @@ def test_the_card_holds_for_one_judge_only():
 
 def test_the_fingerprint_covers_the_wording(monkeypatch):
     before = fingerprint(scorers.relevance(model="a/x"))
-    monkeypatch.setattr("scorers._judge._DATA_RULE", "Other words.")
+    monkeypatch.setattr("scorers._judge.DATA_RULE", "Other words.")
     assert fingerprint(scorers.relevance(model="a/x")) != before
 
 

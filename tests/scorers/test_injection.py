@@ -93,8 +93,8 @@ def test_no_attack_raises_the_verdict(judge, name):
 @pytest.mark.parametrize("judge", ["correctness", "rubric"])
 def test_without_fence_and_rule_every_attack_works(judge, name, monkeypatch):
     monkeypatch.setattr(_judge, "fenced", unfenced)
-    monkeypatch.setattr(_judge, "_DATA_RULE", "")
-    monkeypatch.setattr(_judge, "_REMINDER", "")
+    monkeypatch.setattr(_judge, "DATA_RULE", "")
+    monkeypatch.setattr(_judge, "REMINDER", "")
     assert judged(judge, "It is a pebble.").value == 0.0
     assert judged(judge, attack(name, judge)).value == 1.0
 
@@ -107,7 +107,7 @@ def test_without_neutralisation_the_fence_alone_does_not_hold(name, monkeypatch)
 
 @pytest.mark.parametrize("name", ["plain-padding_before", "plain-padding_around", "plain-padding_newlines"])
 def test_without_the_reminder_padding_makes_the_judge_forget_the_rule(name, monkeypatch):
-    monkeypatch.setattr(_judge, "_REMINDER", "")
+    monkeypatch.setattr(_judge, "REMINDER", "")
     assert judged("correctness", attack(name, "correctness")).value == 1.0
 
 
@@ -157,8 +157,8 @@ def test_in_pairs_the_gullible_judge_can_be_fooled(monkeypatch):
     from tests.scorers.gullible import GulliblePair
 
     monkeypatch.setattr(_judge, "fenced", unfenced)
-    monkeypatch.setattr(_judge, "_DATA_RULE", "")
-    monkeypatch.setattr(_judge, "_REMINDER", "")
+    monkeypatch.setattr(_judge, "DATA_RULE", "")
+    monkeypatch.setattr(_judge, "REMINDER", "")
     judge = scorers.pairwise(model="weak/model", complete=GulliblePair(), cascade=False)
     fooled = [
         name

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import scorers
 from scorers import Answer, NoCompleteError, Question, ScorerSpecError
 from scorers._bridge import answer_of, expected_of, inputs_of, plain_json, spec_hash
-from scorers._traces import read_trace
+from scorers._trace_reading import read_trace
 from scorers.testing import hostile_values
 from tests.scorers_bridges.conftest import Judge
 
