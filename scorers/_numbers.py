@@ -255,8 +255,13 @@ def close(a: Number, b: Number, *, absolute: float, relative: float) -> bool:
 def _close(a: float | int, b: float | int, absolute: float, relative: float) -> bool:
     if a == b:
         return True
-    exact = isinstance(a, int) and isinstance(b, int)  # so that long identifiers are not equal as floats
-    return abs(a - b) <= max(absolute, (0.0 if exact and relative <= ROUNDING else relative) * abs(b))
+    # So that long identifiers are not equal as floats.
+    if isinstance(a, int) and isinstance(b, int) and relative <= ROUNDING:
+        return abs(a - b) <= absolute
+    try:
+        return abs(a - b) <= max(absolute, relative * abs(b))
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 ROUNDING = 1e-9

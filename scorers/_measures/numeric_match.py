@@ -149,11 +149,14 @@ def _miss(got: _numbers.Number, wanted: _numbers.Number) -> str:
     def near(value: float, share: float) -> bool:
         return abs(given - value) <= share * abs(value)
 
-    if value and near(-value, _numbers.ROUNDING):
-        return "sign"
-    if value and any(near(value * 10.0**power, _numbers.ROUNDING) for power in range(-9, 10) if power):
-        return "scale"
-    return "close" if value and near(value, 0.01) else "different"
+    try:
+        if value and near(-value, _numbers.ROUNDING):
+            return "sign"
+        if value and any(near(value * 10.0**power, _numbers.ROUNDING) for power in range(-9, 10) if power):
+            return "scale"
+        return "close" if value and near(value, 0.01) else "different"
+    except OverflowError:  # a whole number that no float can hold
+        return "different"
 
 
 numeric_match = NumericMatch

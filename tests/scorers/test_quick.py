@@ -77,6 +77,8 @@ QUICK = {
 @example(output="billing.", expected=" Billing")
 @example(output='{"a": 1.0, "b": {}}', expected={"a": 1, "b": {"c": 2}})
 @example(output="{}", expected={})
+@example(output=10**400, expected=1)
+@example(output=10**400, expected=-(10**400))
 def test_the_quick_value_is_the_whole_one(which, output, expected):
     scorer = QUICK[which]
     score, whole = scorer(output=output, expected=expected), scorer.explain(output, expected)
