@@ -7,20 +7,29 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from promptmigrate.errors import CallFailed, EndpointError
-from promptmigrate.simulate._provider import find_model, models, respond
+from promptmigrate.simulate._bodies import (
+    JSON,
+    answer,
+    chunks_of,
+    completion,
+    listing,
+    one_model,
+    problem_with,
+    rate_limited,
+    refused,
+    refused_key,
+)
+from promptmigrate.simulate._provider import find_model, respond
 from promptmigrate.simulate._types import SimModel, SimReply
 from promptmigrate.simulate.faults import Faults
 
-_CREATED = 1_735_689_600
-"""One date for everything: answers depend on content alone."""
-_JSON = {"Content-Type": "application/json"}
 _SERVER_ERRORS = (
     (500, "The server had an error."),
     (502, "Bad gateway."),
@@ -96,15 +105,15 @@ class Handler:
         if path == "/v1/chat/completions" and method == "POST":
             return await self._chat(request)
         if path == "/stats" and method == "GET":
-            return _reply(self.stats.as_dict())
+            return answer(self.stats.as_dict())
         if path == "/stats/reset" and method == "POST":
             self.reset()
-            return _reply(self.stats.as_dict())
+            return answer(self.stats.as_dict())
         if path == "/v1/models" or path.startswith("/v1/models/"):
             if not self._allowed(request):
-                return _refused_key()
-            return _listing() if path == "/v1/models" else _one_model(path.removeprefix("/v1/models/"))
-        return _error(404, f"There is no {method} {path} here.", "invalid_request_error", code="not_found")
+                return refused_key()
+            return listing() if path == "/v1/models" else one_model(path.removeprefix("/v1/models/"))
+        return refused(404, f"There is no {method} {path} here.", "invalid_request_error", code="not_found")
 
     def _allowed(self, request: web.BaseRequest) -> bool:
         if not self._authorization:
@@ -133,19 +142,19 @@ class Handler:
         options = self._options
         raw = await request.read()
         if not self._allowed(request):
-            return _refused_key()
+            return refused_key()
         if options.request_cap is not None and stats.requests > options.request_cap:
-            return _error(
+            return refused(
                 429, "You exceeded your current quota.", "insufficient_quota", code="insufficient_quota"
             )
         if options.max_in_flight is not None and stats.in_flight > options.max_in_flight:
-            return _rate_limited(options.faults.retry_after_s)
+            return rate_limited(options.faults.retry_after_s)
         try:
             body = json.loads(raw)
         except ValueError:
-            return _error(400, "The body is not valid JSON.", "invalid_request_error")
-        if problem := _problem(body):
-            return _error(400, problem, "invalid_request_error")
+            return refused(400, "The body is not valid JSON.", "invalid_request_error")
+        if problem := problem_with(body):
+            return refused(400, problem, "invalid_request_error")
         key = hashlib.blake2b(raw, digest_size=16).digest()
         history = self._seen.setdefault(key, [0, 0])
         attempt, answered = history
@@ -155,14 +164,14 @@ class Handler:
         try:
             model = find_model(body["model"])
         except EndpointError as error:
-            return _error(404, str(error), "invalid_request_error", code="model_not_found")
+            return refused(404, str(error), "invalid_request_error", code="model_not_found")
         stats.by_model[model.wire_name] += 1
         if options.faults.any and (response := await self._fault(request, key.hex(), attempt)):
             return response
         try:
             replies = _replies(body)
         except CallFailed as error:
-            return _error(400, str(error), "invalid_request_error", code="context_length_exceeded")
+            return refused(400, str(error), "invalid_request_error", code="context_length_exceeded")
         stats.input_tokens += replies[0].input_tokens
         stats.output_tokens += sum(reply.output_tokens for reply in replies)
         seconds = options.latency_s
@@ -173,7 +182,7 @@ class Handler:
         if seconds:
             await asyncio.sleep(seconds)
         history[1] += 1
-        return _reply(_completion(model, replies, key))
+        return answer(completion(model, replies, key))
 
     async def _fault(self, request: web.BaseRequest, content: str, attempt: int) -> web.StreamResponse | None:
         faults = self._options.faults
@@ -181,13 +190,13 @@ class Handler:
         if kind is None:
             return None
         if kind == "rate_limited":
-            return _rate_limited(faults.retry_after_s)
+            return rate_limited(faults.retry_after_s)
         if kind == "server_error":
             status, message = _SERVER_ERRORS[int(detail * len(_SERVER_ERRORS))]
-            return _error(status, message, "server_error")
+            return refused(status, message, "server_error")
         if kind == "malformed":
             body = _MALFORMED[int(detail * len(_MALFORMED))]
-            return web.Response(body=body, headers={**_JSON, "X-Sim-Fault": "malformed"})
+            return web.Response(body=body, headers={**JSON, "X-Sim-Fault": "malformed"})
         if kind == "hang":
             await asyncio.sleep(faults.hang_s)
         if request.transport is not None:
@@ -204,77 +213,12 @@ def _replies(body: Mapping[str, Any]) -> list[SimReply]:
     return replies
 
 
-def _problem(body: Any) -> str | None:
-    if not isinstance(body, dict):
-        return "The body must be a JSON object."
-    if not isinstance(body.get("model"), str):
-        return "You must provide a model parameter."
-    messages = body.get("messages")
-    if (
-        not isinstance(messages, list)
-        or not messages
-        or not all(isinstance(m, dict) and "role" in m for m in messages)
-    ):
-        return "'messages' must be a list of messages, each with a role."
-    n = body.get("n")
-    if n is not None and (not isinstance(n, int) or not 1 <= n <= 16):
-        return "'n' must be between 1 and 16."
-    temperature = body.get("temperature")
-    if temperature is not None and (not isinstance(temperature, (int, float)) or not 0 <= temperature <= 2):
-        return "'temperature' must be between 0 and 2."
-    return None
-
-
-def _usage(replies: list[SimReply]) -> dict[str, int]:
-    spent, written = replies[0].input_tokens, sum(reply.output_tokens for reply in replies)
-    return {"prompt_tokens": spent, "completion_tokens": written, "total_tokens": spent + written}
-
-
-def _completion(model: SimModel, replies: list[SimReply], key: bytes) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-" + key.hex()[:24], "object": "chat.completion", "created": _CREATED,
-        "model": model.wire_name,
-        "choices": [
-            {
-                "index": index, "message": {"role": "assistant", "content": reply.text, "refusal": None},
-                "logprobs": None, "finish_reason": reply.finish_reason,
-            }
-            for index, reply in enumerate(replies)
-        ],
-        "usage": _usage(replies), "system_fingerprint": "sim",
-    }  # fmt: skip
-
-
-def _chunks(model: SimModel, body: Mapping[str, Any], replies: list[SimReply], key: bytes) -> Iterator[bytes]:
-    wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    base: dict[str, Any] = {
-        "id": "chatcmpl-" + key.hex()[:24], "object": "chat.completion.chunk", "created": _CREATED,
-        "model": model.wire_name, "system_fingerprint": "sim",
-    }  # fmt: skip
-    if wants_usage:
-        base["usage"] = None
-
-    def event(index: int, delta: Mapping[str, str], finish: str | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return b"data: " + json.dumps({**base, "choices": [choice]}).encode() + b"\n\n"
-
-    for index, reply in enumerate(replies):
-        yield event(index, {"role": "assistant", "content": ""})
-        size = max(8, len(reply.text) // 12)
-        for start in range(0, len(reply.text), size):
-            yield event(index, {"content": reply.text[start : start + size]})
-        yield event(index, {}, reply.finish_reason)
-    if wants_usage:
-        yield b"data: " + json.dumps({**base, "choices": [], "usage": _usage(replies)}).encode() + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
 async def _stream(
     request: web.BaseRequest, model: SimModel, body: Mapping[str, Any], replies: list[SimReply], key: bytes,
     seconds: float, history: list[int],
 ) -> web.StreamResponse:  # fmt: skip
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    chunks = list(_chunks(model, body, replies, key))
+    chunks = list(chunks_of(model, body, replies, key))
     first = seconds * 0.4  # the rest of the time passes between the chunks
     if first:
         await asyncio.sleep(first)
@@ -287,44 +231,3 @@ async def _stream(
     await response.write_eof()
     history[1] += 1
     return response
-
-
-def _reply(value: Any, status: int = 200, headers: Mapping[str, str] = _JSON) -> web.Response:
-    return web.Response(body=json.dumps(value).encode(), status=status, headers=headers)
-
-
-def _error(
-    status: int, message: str, kind: str, *, code: str | None = None, headers: Mapping[str, str] = _JSON
-) -> web.Response:
-    return _reply({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, headers)
-
-
-def _refused_key() -> web.Response:
-    return _error(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
-
-
-def _rate_limited(seconds: float) -> web.Response:
-    headers = {**_JSON, "Retry-After": f"{seconds:g}"}
-    return _error(429, "Rate limit reached.", "rate_limit_error", code="rate_limit_exceeded", headers=headers)
-
-
-def _card(model: SimModel) -> dict[str, Any]:
-    return {
-        "id": model.wire_name, "object": "model", "created": _CREATED, "owned_by": "sim", "name": model.name,
-        "description": f"Simulated. {model.about}", "context_length": model.context_tokens,
-        "pricing": {
-            "prompt": f"{model.input_per_mtok / 1e6:.10f}".rstrip("0"),
-            "completion": f"{model.output_per_mtok / 1e6:.10f}".rstrip("0"), "request": "0", "image": "0",
-        },
-    }  # fmt: skip
-
-
-def _listing() -> web.Response:
-    return _reply({"object": "list", "data": [_card(model) for model in models().values()]})
-
-
-def _one_model(name: str) -> web.Response:
-    try:
-        return _reply(_card(find_model(name)))
-    except EndpointError as error:
-        return _error(404, str(error), "invalid_request_error", code="model_not_found")
