@@ -12,7 +12,7 @@ import random
 
 from promptmigrate.errors import UsageError
 from promptmigrate.gateway.route import Route
-from promptmigrate.gateway.sections import BASIS_POINTS
+from promptmigrate.gateway.sections.base import BASIS_POINTS
 
 
 def unit_of(route: Route, user: str | None, session: str | None) -> str | None:

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 
 from promptmigrate.errors import CallFailed
-from promptmigrate.gateway.sections import Breaker as BreakerSettings
-from promptmigrate.gateway.sections import Concurrency
+from promptmigrate.gateway.sections.serving import Breaker as BreakerSettings
+from promptmigrate.gateway.sections.serving import Concurrency
 
 _BURST = 10.0
 

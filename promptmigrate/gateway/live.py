@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from promptmigrate.errors import EndpointError, RouteError
 from promptmigrate.gateway.guards import Breaker, Places, RetryBudget
 from promptmigrate.gateway.route import Route
-from promptmigrate.gateway.sections import RouteVariant
+from promptmigrate.gateway.sections.variant import RouteVariant
 
 if TYPE_CHECKING:
     from promptmigrate.lm.endpoints import Endpoint

@@ -17,32 +17,27 @@ from pydantic_core import PydanticCustomError
 from promptmigrate.errors import RouteError, UsageError
 from promptmigrate.files import Lines, YAMLError, dump_yaml, parse_yaml, safe_name
 from promptmigrate.gateway._explain import explain, nearest
-from promptmigrate.gateway.sections import (
-    BASIS_POINTS,
-    Backoff,
-    Breaker,
-    Concurrency,
-    Count,
-    Endpoint,
+from promptmigrate.gateway.sections.base import BASIS_POINTS, Count, Section, Share
+from promptmigrate.gateway.sections.rollout import (
     Evidence,
-    Fallbacks,
     Guardrail,
     Inconclusive,
     JudgeErrors,
-    Message,
-    Price,
-    PromptSnapshot,
-    Retry,
     RolloutPlan,
-    RouteVariant,
-    Section,
     Shadow,
-    Share,
     Stage,
+)
+from promptmigrate.gateway.sections.serving import (
+    Backoff,
+    Breaker,
+    Concurrency,
+    Fallbacks,
+    Retry,
     Timeouts,
-    TraceSettings,
     Unit,
 )
+from promptmigrate.gateway.sections.traces import TraceSettings
+from promptmigrate.gateway.sections.variant import Endpoint, Message, Price, PromptSnapshot, RouteVariant
 
 __all__ = [
     "BASIS_POINTS",

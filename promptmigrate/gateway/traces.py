@@ -19,7 +19,7 @@ from typing import Literal
 
 from promptmigrate.errors import RouteError, StorageError
 from promptmigrate.gateway.record import Call, build, encode
-from promptmigrate.gateway.sections import STORES, TraceSettings
+from promptmigrate.gateway.sections.traces import STORES, TraceSettings
 from promptmigrate.gateway.spool import Batch, Spool
 from promptmigrate.gateway.store import Record, Refused, Store, Unavailable
 

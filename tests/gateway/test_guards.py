@@ -8,8 +8,8 @@ import pytest
 
 from promptmigrate.errors import CallFailed
 from promptmigrate.gateway.guards import Breaker, Places, RetryBudget
-from promptmigrate.gateway.sections import Breaker as BreakerSettings
-from promptmigrate.gateway.sections import Concurrency
+from promptmigrate.gateway.sections.serving import Breaker as BreakerSettings
+from promptmigrate.gateway.sections.serving import Concurrency
 
 
 def test_failures_in_a_row_within_the_window_open_the_breaker() -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from promptmigrate.errors import CallFailed, RouteError
 from promptmigrate.gateway.record import encode, is_sampled
-from promptmigrate.gateway.sections import TraceSettings
+from promptmigrate.gateway.sections.traces import TraceSettings
 from promptmigrate.gateway.traces import store_uri
 from tests.gateway.conftest import Open
 from tests.gateway.upstream import Upstream
