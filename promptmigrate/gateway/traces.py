@@ -6,9 +6,7 @@ within milliseconds; the shipping thread delivers in batches, for as long as it 
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import queue
 import sys
 import threading
@@ -17,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from promptmigrate.errors import RouteError, StorageError
+from promptmigrate.errors import StorageError
+from promptmigrate.gateway.delivery import Delivery
+from promptmigrate.gateway.places import spool_folder, store_uri
 from promptmigrate.gateway.record import Call, build, encode
-from promptmigrate.gateway.sections.traces import STORES, TraceSettings
-from promptmigrate.gateway.spool import Batch, Spool
-from promptmigrate.gateway.store import Record, Refused, Store, Unavailable
+from promptmigrate.gateway.sections.traces import TraceSettings
+from promptmigrate.gateway.spool import Spool
+from promptmigrate.gateway.store import Unavailable
 
 _log = logging.getLogger("promptmigrate.gateway")
 BATCH = 200
@@ -30,7 +30,6 @@ PENDING = 20_000
 """Calls that may wait in memory for the spooling thread; more are counted as dropped."""
 _GATHER_S = 0.5
 _PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)
-_REFUSALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +61,23 @@ class Recorder:
         self._rounds = 0
         self._drained = 0
         self._busy = self._urgent = self._closing = False
-        self._recorded = self._delivered = self._refused = self._dropped = 0
+        self._recorded = self._dropped = 0
+        self._delivery: Delivery | None = None
         self._last_error: str | None = None
         self._threads: list[threading.Thread] = []
         self._uri = store_uri(settings) if settings.sink == "mlflow" else None
-        self._spool = None if settings.sink == "none" else Spool(self._folder(), archive=self._uri is None)
+        self._spool: Spool | None = None
+        if settings.sink != "none":
+            folder = spool_folder(settings, route=route, home=home)
+            self._spool = Spool(folder, archive=self._uri is None)
 
     @property
     def status(self) -> TraceStatus:
         """How recording goes."""
         return TraceStatus(
             recorded=self._recorded,
-            delivered=self._delivered,
-            refused=self._refused,
+            delivered=self._delivery.delivered if self._delivery else 0,
+            refused=self._delivery.refused if self._delivery else 0,
             dropped=self._dropped,
             last_error=self._last_error,
         )
@@ -148,17 +151,6 @@ class Recorder:
             self._spool.abandon()
         return Recorder(self.settings, route=self._route, home=self._home)
 
-    def _folder(self) -> Path:
-        jsonl = self.settings.sink == "jsonl"
-        if self.settings.folder:
-            return self._home / self.settings.folder
-        folder = self._home / ("traces" if jsonl else ".spool") / self._route
-        if jsonl or _writable(folder):
-            return folder
-        # A read-only route folder is common where the route is deployed; serving goes on all the same.
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cache / "promptmigrate" / "spool" / self._route
-
     def _start(self) -> None:
         with self._lock:
             if self._threads:
@@ -208,8 +200,9 @@ class Recorder:
     def _ship_all(self) -> None:
         from promptmigrate.gateway.ship import open_store
 
-        assert self._uri is not None
-        store = open_store(self._uri)
+        assert self._uri is not None and self._spool is not None
+        delivery = Delivery(open_store(self._uri), self._spool, pause=self._pause, trouble=self._trouble)
+        self._delivery = delivery
         failures = 0
         while not self._closing:
             if failures:
@@ -222,7 +215,7 @@ class Recorder:
                 self._wake.clear()
                 self._urgent = False
                 self._busy = True
-            outcome = self._ship_waiting(store)
+            outcome = self._ship_waiting(delivery)
             failures = failures + 1 if outcome == "failed" else 0
             with self._idle:
                 self._busy = False
@@ -231,13 +224,13 @@ class Recorder:
                     self._drained = self._rounds
                 self._idle.notify_all()
 
-    def _ship_waiting(self, store: Store) -> Literal["drained", "failed"]:
+    def _ship_waiting(self, delivery: Delivery) -> Literal["drained", "failed"]:
         assert self._spool is not None
         try:
             while (batch := self._spool.take(BATCH)) is not None:
                 if self._closing:
                     return "failed"
-                self._ship(store, batch)
+                delivery.ship(batch)
                 self._spool.delivered(batch)
                 self._last_error = None
         except Unavailable as error:
@@ -250,58 +243,6 @@ class Recorder:
             self._trouble(f"traces are kept in the spool: {type(error).__name__}: {error}")
             return "failed"
         return "drained"
-
-    def _ship(self, store: Store, batch: Batch) -> None:
-        records: list[tuple[bytes, Record]] = []
-        for line in batch.lines:
-            try:
-                records.append((line, json.loads(line)))
-            except ValueError:
-                self._put_aside(line, "a damaged line")
-        self._deliver(store, records)
-
-    def _deliver(self, store: Store, records: list[tuple[bytes, Record]]) -> None:
-        """Deliver; halve a batch that is refused until the record that spoils it is alone."""
-        if not records:
-            return
-        try:
-            store.send([record for _, record in records])
-        except Refused as error:
-            if len(records) == 1:
-                self._refuse(store, *records[0], error)
-                return
-            middle = len(records) // 2
-            self._deliver(store, records[:middle])
-            self._deliver(store, records[middle:])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if len(records) == 1:
-                self._put_aside(
-                    records[0][0], f"a record that cannot be read ({type(error).__name__}: {error})"
-                )
-                return
-            for one in records:
-                self._deliver(store, [one])
-        else:
-            self._delivered += len(records)
-
-    def _refuse(self, store: Store, line: bytes, record: Record, error: Refused) -> None:
-        # Servers answer 422 to a locked database too, so a refusal must repeat itself to count.
-        for number in range(1, _REFUSALS):
-            self._pause(_PAUSES_S[number - 1] / 5)
-            try:
-                store.send([record])
-            except Refused as again:
-                error = again
-            else:
-                self._delivered += 1
-                return
-        self._put_aside(line, f"a trace that the store refuses ({error})")
-
-    def _put_aside(self, line: bytes, what: str) -> None:
-        assert self._spool is not None
-        self._spool.refuse(line)
-        self._refused += 1
-        self._trouble(f"{what} was put into refused.jsonl")
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -316,29 +257,3 @@ class Recorder:
         if self._last_error != message and not self._closing:
             _log.warning("%s", message)
         self._last_error = message
-
-
-def store_uri(settings: TraceSettings) -> str:
-    """The tracking URI that ``settings`` mean; a relative SQLite file is taken from the working folder, now.
-
-    Raises:
-        RouteError: it is neither a server nor a database.
-    """
-    uri = settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    scheme, separator, rest = uri.partition("://")
-    if not separator or scheme.partition("+")[0] not in STORES:
-        raise RouteError(
-            "traces need an MLflow server (http://...) or a database (sqlite:///mlflow.db); set "
-            "trace.tracking_uri or MLFLOW_TRACKING_URI, or trace.sink: none"
-        )
-    if scheme == "sqlite" and rest.startswith("/") and not rest.startswith("//"):
-        return f"sqlite:///{Path(rest[1:]).resolve()}"
-    return uri
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)

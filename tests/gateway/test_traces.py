@@ -20,9 +20,9 @@ from urllib.request import urlopen
 import pytest
 
 from promptmigrate.errors import CallFailed, RouteError
+from promptmigrate.gateway.places import store_uri
 from promptmigrate.gateway.record import encode, is_sampled
 from promptmigrate.gateway.sections.traces import TraceSettings
-from promptmigrate.gateway.traces import store_uri
 from tests.gateway.conftest import Open
 from tests.gateway.upstream import Upstream
 
