@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
 from promptmigrate.errors import BudgetExceeded
+from promptmigrate.lm.account import PURPOSES, Account
 from promptmigrate.lm.budget import NANO, Totals, Worst, excess
 from promptmigrate.lm.clock import Clock
 from promptmigrate.lm.spend import Spend
@@ -20,7 +21,6 @@ from promptmigrate.types import Purpose
 if TYPE_CHECKING:
     from promptmigrate.config import BudgetConfig
 
-_PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _RETRY_S = 0.1
 """How soon it is looked again whether another worker has settled."""
 _NUMBER_BITS = 24
@@ -65,8 +65,8 @@ class Ledger:
         others: Callable[[Session], set[int]] | None = None,
     ) -> None:
         self._database, self._budget = database, budget
-        self._run = run
         self._worker = secrets.randbits(38) if worker is None else worker
+        self._account = Account(database, run, self._worker)
         self._others = others
         self._batch: Batch[_Operation] = Batch(
             database, self._work, mode="once", after=self._after, orphan=self._orphan
@@ -74,8 +74,6 @@ class Ledger:
         self._numbers = count(self._worker << _NUMBER_BITS)
         self._open: dict[int, _Wanted] = {}
         self._waiting: dict[int, _Wanted] = {}
-        self._totals: dict[Purpose, Totals] = {}
-        self._changed: set[Purpose] = set()
         self._elsewhere: Worst | None = None
         self._freed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -162,7 +160,7 @@ class Ledger:
     @property
     def spend(self) -> Spend:
         """A snapshot."""
-        totals = {purpose: self._totals.get(purpose) or Totals() for purpose in _PURPOSES}
+        totals = {purpose: self._account.totals.get(purpose) or Totals() for purpose in PURPOSES}
         rows = totals.values()
         return Spend(
             calls={purpose: row.sent for purpose, row in totals.items()},
@@ -188,13 +186,7 @@ class Ledger:
     # --- inside a transaction: each may run again after its connection was lost ---------------------------
 
     def _begin(self, session: Session) -> None:
-        for purpose in _PURPOSES:
-            session.write(
-                "INSERT INTO totals (run, purpose, sent, tokens, held_tokens, nanousd, held_nanousd, "
-                "unpriced) VALUES (?, ?, 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
-                (self._run, purpose),
-            )
-        self._load(session)
+        self._account.begin(session)
         self._clock.begin(session)
 
     def _work(self, session: Session, operations: list[_Operation]) -> list[object]:
@@ -212,28 +204,13 @@ class Ledger:
         self._clock.tick(session)
 
     def _load(self, session: Session) -> None:
-        rows = session.rows(
-            "SELECT purpose, sent, tokens, held_tokens, nanousd, held_nanousd, unpriced FROM totals "  # noqa: S608
-            f"WHERE run = ? ORDER BY purpose{self._database.for_update}",
-            (self._run,),
-        )
-        self._totals = {purpose: Totals(*numbers) for purpose, *numbers in rows}
-        self._changed.clear()
+        self._account.load(session)
         self._elsewhere = None
 
     def _store(self, session: Session) -> None:
-        for purpose in self._changed:
-            session.write(
-                "UPDATE totals SET sent=?, tokens=?, held_tokens=?, nanousd=?, held_nanousd=?, unpriced=? "
-                "WHERE run=? AND purpose=?",
-                (*astuple(self._totals[purpose]), self._run, purpose),
-            )
+        self._account.store(session)
         if self._clock.due:
             self._clock.tick(session)
-
-    def _of(self, purpose: Purpose) -> Totals:
-        self._changed.add(purpose)
-        return self._totals[purpose]
 
     def _try(self, wanted: _Wanted, session: Session) -> object:
         self._open.pop(wanted.number, None)
@@ -242,7 +219,7 @@ class Ledger:
         over = excess(
             self._budget,
             wanted.worst,
-            totals=self._totals.values(),
+            totals=self._account.totals.values(),
             seconds=lambda: self.seconds,
             under_way=lambda: self._under_way(session),
         )
@@ -251,53 +228,33 @@ class Ledger:
                 return BudgetExceeded(over.message)
             self._waiting[wanted.number] = wanted
             return LATER
-        self._of(wanted.purpose).count(wanted.worst)
-        session.write(
-            "INSERT INTO requests (id, run, worker, purpose, model, state, tokens, nanousd) "
-            "VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)",
-            (wanted.number, self._run, self._worker, wanted.purpose, wanted.model, *wanted.worst),
-        )
+        self._account.reserve(session, wanted.number, wanted.purpose, wanted.model, wanted.worst)
         self._open[wanted.number] = wanted
         return wanted.number
 
     def _under_way(self, session: Session) -> Worst:
         """The worst case of what live workers have sent; what a dead one has reserved will not be settled."""
         if self._elsewhere is None:
-            self._elsewhere = self._theirs(session)
+            others = set() if self._others is None else self._others(session) - {self._worker}
+            self._elsewhere = self._account.under_way(session, others)
         own = [wanted.worst for wanted in self._open.values()]
         return Worst(
             self._elsewhere.tokens + sum(worst.tokens for worst in own),
             (self._elsewhere.nanousd or 0) + sum(worst.nanousd or 0 for worst in own),
         )
 
-    def _theirs(self, session: Session) -> Worst:
-        alive = set() if self._others is None else self._others(session) - {self._worker}
-        if not alive:
-            return Worst(0, 0)
-        rows = session.rows(
-            "SELECT worker, SUM(tokens), SUM(nanousd) FROM requests WHERE run = ? AND state = 'reserved' "
-            "GROUP BY worker",
-            (self._run,),
-        )
-        held = [Worst(int(tokens), int(nanousd or 0)) for worker, tokens, nanousd in rows if worker in alive]
-        return Worst(sum(worst.tokens for worst in held), sum(worst.nanousd or 0 for worst in held))
-
     def _settle(self, held: _Wanted, tokens: int, nanousd: int | None, session: Session) -> None:
-        self._closed(held).settle(held.worst, tokens, nanousd)
-        session.write(
-            "UPDATE requests SET state='settled', tokens=?, nanousd=? WHERE id=?",
-            (tokens, nanousd, held.number),
-        )
+        self._closed(held)
+        self._account.settle(session, held.number, held.purpose, held.worst, tokens=tokens, nanousd=nanousd)
 
     def _release(self, held: _Wanted, session: Session) -> None:
-        self._closed(held).count(held.worst, -1)
-        session.write("DELETE FROM requests WHERE id=?", (held.number,))
+        self._closed(held)
+        self._account.release(session, held.number, held.purpose, held.worst)
 
     def _lose(self, held: _Wanted, session: Session) -> None:
         self._closed(held)
-        session.write("UPDATE requests SET state='lost' WHERE id=?", (held.number,))
+        self._account.lose(session, held.number)
 
-    def _closed(self, held: _Wanted) -> Totals:
+    def _closed(self, held: _Wanted) -> None:
         self._open.pop(held.number, None)
         self._freed = True
-        return self._of(held.purpose)
