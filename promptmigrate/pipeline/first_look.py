@@ -8,6 +8,7 @@ silent ends the run by :class:`promptmigrate.errors.EndpointDown`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from promptmigrate.config import Config
 from promptmigrate.errors import ConfigError, EndpointError
@@ -49,6 +50,7 @@ def contact(
         plan: Of the run.
 
     Raises:
+        ConfigError: the answers of a judge cannot be used.
         EndpointError: not one of the answers could be measured; says what the provider or scorer said.
     """
     sides = [(original, dataset.split("validation"))]
@@ -60,6 +62,7 @@ def contact(
             if evaluation.summary(variant).rows:
                 break
         else:
+            _check_judges(evaluator.measures, evaluation, least=1)
             raise EndpointError(
                 f"none of the first {min(len(rows), CONTACT_ROWS)} answers of {variant.model} could be "
                 f"measured: {_complaint(evaluation, variant)}"
@@ -99,29 +102,28 @@ def before(
     say.note(f"quality {quality} on {summary.rows} validation rows")
     for line in failures(evaluation, original):
         say.note(line)
-    for measure in evaluator.measures:
-        if measure.weight:
-            _check_usable(measure, evaluation)
+    _check_judges(evaluator.measures, evaluation, least=_FEW_ROWS)
     return evaluation
 
 
-def _check_usable(measure: Measure, evaluation: Evaluation) -> None:
-    """Refuse a judge that leaves most rows unscored: a search could not tell prompts apart by it.
+def _check_judges(measures: Sequence[Measure], evaluation: Evaluation, *, least: int) -> None:
+    """Refuse a judge that leaves most of at least ``least`` rows unscored: no search could go by it.
 
     Only what it answered speaks against it: calls that failed may come right by themselves.
     """
     answered = [outcome for outcome in evaluation.outcomes.values() if outcome.reply.answered]
-    scores = [score for outcome in answered for score in outcome.scores if score.name == measure.scorer.name]
-    useless = [score for score in scores if _useless(score)]
-    if len(answered) < _FEW_ROWS or 2 * len(useless) <= len(answered):
-        return
-    name, models = measure.scorer.name, " and ".join(models_of(measure.scorer))
-    raise ConfigError(
-        f"the answers of {models or 'its judge'} cannot be used: {name} has no score on {len(useless)} of "
-        f"{len(answered)} rows (for instance, {useless[0].unscored}: {useless[0].rationale}); name another "
-        "judge or give it more max_tokens, and try that with 'promptmigrate evaluate --limit 20'",
-        key="scorers",
-    )
+    for scorer in [measure.scorer for measure in measures if measure.weight]:
+        scores = [score for outcome in answered for score in outcome.scores if score.name == scorer.name]
+        useless = [score for score in scores if _useless(score)]
+        if len(answered) < least or 2 * len(useless) <= len(answered):
+            continue
+        asked = " and ".join(models_of(scorer)) or "a judge"
+        raise ConfigError(
+            f"the answers of {asked} cannot be used: {scorer.name} has no score on {len(useless)} of "
+            f"{len(answered)} rows (for instance, {useless[0].unscored}: {useless[0].rationale}); name "
+            "another judge or give it more max_tokens, and try that with 'promptmigrate evaluate --limit 20'",
+            key="scorers",
+        )
 
 
 def _useless(score: Score) -> bool:

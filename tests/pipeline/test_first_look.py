@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from promptmigrate.errors import ConfigError
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.events import Listener
-from promptmigrate.pipeline.first_look import before
+from promptmigrate.pipeline.first_look import before, contact
 from promptmigrate.pipeline.plan import plan
 from promptmigrate.types import Dataset, Example, Prompt, Variant
 from scorers import equivalence, exact_match
@@ -30,8 +31,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Foreign]:
         yield running
 
 
-def looked(server: Foreign, folder: Path, *measures: Measure, target: str = "petite") -> Evaluation | None:
-    """The first look at the old prompt on ``target``."""
+def looked(
+    server: Foreign, folder: Path, *measures: Measure, target: str = "petite", first: bool = False
+) -> Evaluation | None:
+    """The first look at the old prompt on ``target``, or only the ``first`` rows of it."""
     prompt = Prompt.of(MOOD_PROMPT)
     rows = []
     for index in range(120):
@@ -44,7 +47,11 @@ def looked(server: Foreign, folder: Path, *measures: Measure, target: str = "pet
     with Door.open(endpoints={"f": endpoint}, cache=folder / "calls.sqlite") as door:
         planned = plan(config(budget={"calls": 1200}), dataset, prompt, 2, door)
         evaluator = Evaluator(door, measures)
-        return before(Variant(prompt=prompt, model=f"f/{target}"), dataset, evaluator, planned, Listener())
+        original = Variant(prompt=prompt, model=f"f/{target}")
+        if first:
+            alone = replace(planned, rerun=False)
+            contact(config(), original, original, dataset, evaluator, door, alone)
+        return before(original, dataset, evaluator, planned, Listener())
 
 
 def test_a_judge_without_verdicts_is_named_with_the_rows_and_an_answer(server: Foreign, tmp_path: Path):
@@ -61,6 +68,13 @@ def test_so_is_one_that_gives_empty_answers(server: Foreign, tmp_path: Path):
     server.blocked = lambda model, _text: model == "critic"
     with pytest.raises(ConfigError, match=r"40 of 40 rows .*the judge gave an empty answer"):
         looked(server, tmp_path, CRITIC)
+
+
+def test_where_it_fails_on_the_very_first_rows_it_is_named_too(server: Foreign, tmp_path: Path):
+    server.blocked = lambda model, _text: model == "critic"
+    with pytest.raises(ConfigError, match=r"f/critic cannot be used: .* 2 of 2 rows"):
+        looked(server, tmp_path, CRITIC, first=True)
+    assert server.calls == 6
 
 
 def test_calls_to_a_judge_that_fail_are_missing_data(server: Foreign, tmp_path: Path):
