@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from promptmigrate.errors import PromptMigrateError
+from promptmigrate.lm.lm15 import messages_of, params_of, response_of
 from promptmigrate.types import Purpose, Reply, Request
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 
 _ROLLOUT_STRIDE = 1000
 """Askings that one rollout may make for one call (``n``)."""
-_SAME_NAME = (
-    "temperature",
-    "top_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "service_tier",
-    "store",
-)
 
 
 class _Rollout:
@@ -110,8 +102,8 @@ class DoorEngine:
         slot = _rollout.get()
         return Request(
             model=self.model,
-            messages=_messages(request),
-            params={**self._params, **_params(request.config, self._params)},
+            messages=messages_of(request),
+            params={**self._params, **params_of(request.config, self._params)},
             purpose=self._purpose,
             repeat=slot.take() if slot is not None else 0,
         )
@@ -119,7 +111,7 @@ class DoorEngine:
     def _response(self, reply: Reply) -> Any:
         if reply.kind == "truncated" and self._on_cut is not None:
             self._on_cut()
-        return _response(reply, self.model)
+        return response_of(reply, self.model)
 
     def _stop(self, error: PromptMigrateError) -> Exception:
         if self.failure is None:
@@ -199,107 +191,3 @@ def _passing(kind: type[PromptMigrateError]) -> type[Exception]:
     from dspy.utils.exceptions import LMError
 
     return type(kind.__name__, (kind, LMError), {"__module__": kind.__module__, "__doc__": kind.__doc__})
-
-
-# --- DSPy's request to ours ------------------------------------------------------------------------------
-
-
-def _messages(request: Any) -> tuple[dict[str, str], ...]:
-    messages = []
-    if request.system:
-        parts = request.system
-        messages.append({"role": "system", "content": parts if isinstance(parts, str) else _text(parts)})
-    for message in request.messages:
-        # DSPy calls every later system message "developer", whatever it was.
-        role = "system" if message.role == "developer" else message.role
-        messages.append({"role": role, "content": _text(message.parts)})
-    if request.tools:
-        raise _unsupported("tools")
-    return tuple(messages)
-
-
-def _text(parts: Any) -> str:
-    texts = []
-    for part in parts:
-        if part.type not in {"text", "thinking", "refusal"}:
-            raise _unsupported(f"message parts of type '{part.type}'")
-        if part.type != "thinking":
-            texts.append(part.text)
-    return "\n".join(texts)
-
-
-def _params(config: Any, base: Mapping[str, Any]) -> dict[str, Any]:
-    params = {name: value for name in _SAME_NAME if (value := getattr(config, name)) is not None}
-    if config.max_tokens is not None:
-        params["max_completion_tokens" if "max_completion_tokens" in base else "max_tokens"] = (
-            config.max_tokens
-        )
-    if config.stop:
-        params["stop"] = list(config.stop)
-    if config.user_id is not None:
-        params["user"] = config.user_id
-    if config.reasoning is not None and config.reasoning.effort != "off":
-        params["reasoning_effort"] = config.reasoning.effort
-    if config.response_format is not None:
-        params["response_format"] = _response_format(config.response_format)
-    for name in ("top_k", "tool_choice", "cache", "logprobs", "probabilities"):
-        if getattr(config, name, None) is not None:
-            raise _unsupported(f"'{name}'")
-    return {**params, **(config.extensions or {})}
-
-
-def _response_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted["type"] != "json_schema":
-        return {"type": wanted["type"]}
-    inner = {"name": "response", **{name: value for name, value in wanted.items() if name != "type"}}
-    return {"type": "json_schema", "json_schema": inner}
-
-
-def _unsupported(what: str) -> Exception:
-    from dspy.lm15 import UnsupportedFeatureError
-
-    error: Exception = UnsupportedFeatureError(f"{what} cannot pass the Door, which carries texts only")
-    return error
-
-
-# --- our reply to DSPy's response ------------------------------------------------------------------------
-
-
-def _response(reply: Reply, model: str) -> Any:
-    from dspy import lm15
-
-    if not reply.answered:
-        raise _error(reply)
-    finish = {"truncated": "length", "filtered": "content_filter"}.get(reply.kind, "stop")
-    return lm15.Response(
-        id=None,
-        model=reply.model or model,
-        message=lm15.Message.assistant([lm15.TextPart(reply.text or "")]),
-        finish_reason=finish,
-        usage=lm15.Usage(
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            total_tokens=reply.input_tokens + reply.output_tokens,
-        ),
-    )
-
-
-def _error(reply: Reply) -> Exception:
-    from dspy import lm15
-
-    message = reply.error or f"the call ended as {reply.kind}"
-    kind: Any = lm15.ProviderError
-    if reply.kind == "rate_limited":
-        kind = lm15.RateLimitError
-    elif reply.kind == "timeout":
-        kind = lm15.TimeoutError
-    elif reply.kind == "provider_error":
-        if reply.status is None:
-            kind = lm15.TransportError
-        elif reply.status < 500:
-            too_long = "longer than the model can read" in message
-            kind = lm15.ContextLengthError if too_long else lm15.InvalidRequestError
-        else:
-            kind = lm15.ServerError
-    error: Exception = kind(message, status=reply.status)
-    return error
