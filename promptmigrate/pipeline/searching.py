@@ -72,6 +72,7 @@ def search(
         study=study,
         goal=goal(config, dataset, original, evaluator, plan),
         max_cost_usd=_cost_limit(config, dataset, original, door),
+        max_latency_s=_latency_limit(config, dataset, plan),
         price_of=door.price,
         log=say.note,
     )
@@ -127,6 +128,20 @@ def _cost_limit(config: Config, dataset: Dataset, original: Variant, door: Door)
         return None
     costs = [recorded_cost(example, original, price) for example in rows]
     return ratio * sum(costs) / len(costs)
+
+
+def _latency_limit(config: Config, dataset: Dataset, plan: Plan) -> float | None:
+    """Mean latency, in seconds, above which the gate would refuse, as far as traces tell.
+
+    The gate compares 95th percentiles; a search has too few rows for them, and takes the means to have the
+    same ratio. Where production is asked again its old latencies say nothing.
+    """
+    ratio = config.gate.guardrails.p95_latency_ratio
+    known = [e.metadata.get("latency_s") for e in dataset.split("train")]
+    seconds = [float(s) for s in known if isinstance(s, int | float)]
+    if ratio is None or plan.rerun or len(seconds) < len(known) or not seconds:
+        return None
+    return ratio * sum(seconds) / len(seconds)
 
 
 def recorded_cost(example: Example, production: Variant, price: Price) -> float:

@@ -84,7 +84,7 @@ class Problem:
     max_cost_usd: float | None = None
     """Mean cost per call above which the gate would refuse a variant; None: no limit."""
     max_latency_s: float | None = None
-    """Mean latency above which the gate would refuse a variant; None: no limit."""
+    """Mean latency above which the gate would refuse a variant, in seconds; None: no limit."""
     price_of: Callable[[str], Any] = _no_price
     log: Callable[[str], None] = _silent
 

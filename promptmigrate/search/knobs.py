@@ -34,8 +34,8 @@ Value = int | float | str | bool
 MOST_DEMOS = 8
 _ORDERS = 4
 _SECTIONS = 4
-_STARTUP = 6
-"""Trials before the sampler models what it was told."""
+_STARTUP = 3
+"""Trials before the sampler models what it was told: one round of settings."""
 _INDEX, _DOUBLE = "index", "double"
 
 

@@ -98,6 +98,32 @@ def test_gepa_improves_and_stays_inside_the_budget(server: Foreign, tmp_path: Pa
     assert server.repeated == 0
 
 
+@pytest.mark.parametrize(
+    ("guardrails", "said"),
+    [
+        ({"cost_ratio": 0.001}, "no prompt can keep to gate.guardrails.cost_ratio"),
+        ({"p95_latency_ratio": 0.01}, "no prompt makes this model so much faster"),
+    ],
+)
+def test_limits_that_no_prompt_can_keep_end_the_search_after_the_seeds(
+    tmp_path: Path, guardrails: dict[str, float], said: str
+):
+    with Foreign(latency_s=0.05) as slow:
+        work = project(tmp_path, slow, rows=200)
+        rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+        lines = [json.dumps({**row, "metadata": {"latency_s": 0.04}}) for row in rows]
+        (tmp_path / "calls.jsonl").write_text("\n".join(lines))
+        prices = {f"acme/{name}": {"input_per_mtok": 1, "output_per_mtok": 2} for name in ("grand", "petite")}
+        gate = {"margin": 0.06, "guardrails": guardrails, "baseline": "recorded"}
+        path = work.write(gate=gate, prices=prices)
+        result = work.run("migrate", str(path), "--json")
+    assert result.code in (100, 101), result.err
+    run_dir = tmp_path / result.json["run_dir"]
+    story = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))["search"]
+    assert said in story["stopped"]
+    assert story["calls"] < 120
+
+
 def test_nothing_is_registered_where_nothing_improves(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server, target="dull")
     result = work.run("migrate", str(work.write()), "--json")

@@ -167,3 +167,19 @@ def test_a_search_that_is_killed_ends_with_the_same_prompt(url):
     again = run(url)
     assert again == whole
     assert run(url) == whole
+
+
+def test_what_was_told_decides_what_is_asked_next():
+    def asked(right):
+        world = worlds.tickets(300)
+
+        def answer(messages, row):
+            demos = sum(m["role"] == "assistant" for m in messages)
+            return row.reference if right(demos) else "none of them"
+
+        world.answer = answer
+        return turn(State(world.problem(600, may_change=frozenset({"demos"}))), rounds=4, count=3)
+
+    many, few = asked(lambda demos: demos >= 4), asked(lambda demos: demos < 4)
+    assert many[0] == few[0], "before anything is told, both are asked the same"
+    assert many[1:] != few[1:]

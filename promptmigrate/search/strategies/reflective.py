@@ -27,17 +27,18 @@ from promptmigrate.search.mending import Mending
 from promptmigrate.search.minimise import minimise, worth
 from promptmigrate.search.opening import Opening
 from promptmigrate.search.racing import Standing, race
-from promptmigrate.search.state import State
+from promptmigrate.search.reach import Reach
+from promptmigrate.search.state import FRESH_FROM, State
 from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Example
 
-_FAR = 0.15
-"""A best that stays so far below the goal while rounds bring nothing counts as unreachable."""
 _ENCORES = 8
 """Times that rounds go on after a comparison of finalists."""
 _COMBINATIONS = 6
 _SETTINGS = 3
 """Settings of the knobs in one round."""
+_TURNS = 2
+"""Rounds of settings around one incumbent in a larger search; the second is modelled on the first."""
 _KNOBS_FROM = 150
 """Rows of a search from which knobs are turned."""
 
@@ -69,6 +70,7 @@ class _Run:
         self.generations = Generations(state)
         self.knobs = Knobs(state.problem, state.seeds)
         self._turned = ""
+        self._reach = Reach(state)
         self._index = 0
         self.finalists: list[Candidate] = []
         self.chosen: Candidate | None = None
@@ -78,17 +80,20 @@ class _Run:
     def play(self, bare: Candidate) -> None:
         """Chains from ``bare``; rounds and a comparison of finalists, while calls are left; the minimiser."""
         state = self.state
+        if state.story.code is None:
+            self._reach.limits()
         if state.story.code is None and not state.perfect:
             Mending(state, self.generations).play(bare)
         for _ in range(_ENCORES):
             stale = self.rounds()
             self.final()
             state.compared = True
-            if state.story.code or stale >= state.plan.patience or self.generations.payable() < 1:
+            over = state.story.code or state.hopeless or stale >= state.plan.patience
+            if over or self.generations.payable() < 1:
                 break
             best = self._best()
             state.incumbent = best if best.key != state.original.key else state.incumbent
-        self._say_why(stale)
+        self._reach.end(stale, payable=self.generations.payable() >= 1)
         self.shorten()
 
     # -- rounds ----------------------------------------------------------------------------------------
@@ -106,9 +111,11 @@ class _Run:
                 rows = len(state.table.scored(state.incumbent, state.validation))
                 state.story.stop("perfect", f"{rows} of {rows} validation rows are answered well")
                 break
+            if self._reach.too_slow():
+                break
             self._index += 1
-            # A model that is far from the goal even with the best seed is given up sooner.
-            patience = min(2, state.plan.patience) if state.hopeless else state.plan.patience
+            # A model that is far from the goal even with the best seed is given up at once.
+            patience = 1 if state.hopeless else state.plan.patience
             improved = self.generations.run(self._index, stale=stale) if stale < patience else None
             if improved is not None:
                 stale = 0 if improved else stale + 1
@@ -126,20 +133,24 @@ class _Run:
         return stale
 
     def _turn_knobs(self) -> bool:
-        """Race settings of the bounded knobs around the incumbent, once; whether one improves it."""
+        """Race settings of the bounded knobs around the incumbent; whether one improves it."""
         state = self.state
-        limit = min(_SETTINGS, state.spare_rows // (3 * state.plan.block))
-        if state.plan.rows < _KNOBS_FROM or self._turned == state.incumbent.key or limit < 1:
+        if state.plan.rows < _KNOBS_FROM or self._turned == state.incumbent.key:
             return False
-        before = self._turned = state.incumbent.key
-        incumbent = state.incumbent
-        settings = self.knobs.ask(incumbent, state.report(incumbent), limit)
+        self._turned = state.incumbent.key
+        return any(self._set() for _ in range(_TURNS if state.plan.rows >= FRESH_FROM else 1))
+
+    def _set(self) -> bool:
+        """One round of settings; whether the incumbent is another now."""
+        state, incumbent = self.state, self.state.incumbent
+        limit = min(_SETTINGS, state.spare_rows // (3 * state.plan.block))
+        settings = self.knobs.ask(incumbent, state.report(incumbent), limit) if limit > 0 else []
         made = state.admitted(s.candidate for s in settings)
         improved, standings = state.race(made) if made else (False, [])
         self.knobs.tell(settings, incumbent, state.table, state.validation)
         if standings:
             state.story.record("knobs", state.incumbent, standings)
-        return improved and state.incumbent.key != before
+        return improved and state.incumbent.key != incumbent.key
 
     def _combine(self) -> bool:
         """Race combinations and removals around the incumbent; whether one improves it."""
@@ -156,37 +167,13 @@ class _Run:
         state.story.record("combinations", state.incumbent, standings)
         return improved
 
-    def _say_why(self, stale: int) -> None:
-        state = self.state
-        quality = state.table.mean(state.incumbent, state.validation)
-        far = quality is not None and quality < state.goal - _FAR
-        rounds = f"{stale} round{'' if stale == 1 else 's'} of rewriting brought no improvement"
-        where = f"the best prompt is at {quality or 0:.2f} where production is at {state.goal:.2f}"
-        if state.story.code:
-            return
-        if stale < state.plan.patience and self.generations.payable() < 1:
-            state.story.stop(
-                "budget",
-                f"after {state.table.calls} of {state.problem.calls} calls the rest pays for a last "
-                f"comparison only{f'; {where}' if far else ''}",
-            )
-        elif far:
-            state.story.stop(
-                "unreachable",
-                f"{rounds if stale else 'nothing is left to try'} and {where}: this model does not seem to "
-                "get there by its prompt",
-            )
-        elif stale:
-            state.story.stop("no_improvement", rounds)
-        else:
-            state.story.stop("exhausted", "nothing is left to try: train rows show no failures")
-
     # -- the end ---------------------------------------------------------------------------------------
 
     def final(self) -> None:
         """The finalists, and the original, on more validation rows."""
         state, table, rows = self.state, self.state.table, self.state.validation
-        if state.story.code == "unmeasurable" or state.hopeless:
+        lost = state.story.code == "unreachable" and not state.improved
+        if state.story.code == "unmeasurable" or state.hopeless or lost:
             return
         finalists = state.finalists()
         if state.original.key not in {c.key for c in finalists}:
@@ -222,8 +209,8 @@ class _Run:
         """Drop from the chosen prompt what buys nothing."""
         state = self.state
         self.chosen = self._best()
-        if state.story.code == "unmeasurable" or self.chosen.key == state.original.key:
-            return
+        if state.story.code in ("unmeasurable", "unreachable") or self.chosen.key == state.original.key:
+            return  # nothing will be shipped that would be worth shortening
         shortened = minimise(state, self.chosen)
         if shortened.removed:
             self.shortened, self.removed = shortened.candidate, shortened.removed
@@ -273,7 +260,7 @@ class _Run:
             baseline=table.mean(state.original, state.validation),
             front=front(table, list(state.archive.values()), state.validation, min_rows=enough, winner=best),
             generations=tuple(state.story.generations),
-            stopped=state.story.why or "the search ended",
+            stopped=self._reach.told(best),
             code=state.story.code or "exhausted",
             calls=table.calls,
             rows=len(table.scored(best, state.validation)),

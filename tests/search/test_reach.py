@@ -1,0 +1,75 @@
+"""A goal that is out of reach is said to be so while most of the calls are still there."""
+
+import pytest
+
+from promptmigrate.search import strategy
+from promptmigrate.types import Prompt
+
+from . import world as worlds
+
+
+def search(world, calls, **changes):
+    lines = []
+    problem = world.problem(calls, log=lines.append, **changes)
+    return strategy("reflective").search(problem), lines
+
+
+def deaf(share):
+    """A model that is right on ``share`` of the rows, whatever the prompt says."""
+    world = worlds.tickets(700)
+    wrong = {"billing": "bug", "bug": "account", "account": "shipping", "shipping": "billing"}
+
+    def answer(messages, row):
+        return row.reference if worlds.chance("deaf", row.id) < share else wrong[row.reference]
+
+    world.answer = answer
+    return world
+
+
+@pytest.mark.parametrize("calls", [500, 1000, 3000])
+def test_a_model_that_no_rewrite_helps_is_given_up_after_one_round(calls):
+    result, _ = search(worlds.hopeless(), calls, goal=0.95)
+    assert result.code == "unreachable" and "no rewrite mended a failure" in result.stopped
+    assert result.calls <= 350
+
+
+def test_a_model_that_stays_where_it_is_is_given_up_by_its_pace():
+    result, _ = search(deaf(0.6), 3000, goal=0.95)
+    assert result.code == "unreachable" and result.calls < 1500
+    assert "0.95" in result.stopped and "does not seem to get there" in result.stopped
+
+
+def test_what_is_close_or_gets_better_is_not_given_up():
+    assert search(deaf(0.88), 1500, goal=0.95)[0].code != "unreachable"
+    result, _ = search(worlds.tickets(700), 1500, goal=0.95)
+    assert result.code != "unreachable"
+
+
+def test_a_limit_on_cost_below_what_the_inputs_alone_cost_ends_the_search_after_the_seeds():
+    result, _ = search(worlds.tickets(700), 1500, max_cost_usd=1e-6)
+    assert result.code == "unreachable" and result.calls <= 200
+    assert "a call costs $" in result.stopped and "without any instructions" in result.stopped
+    assert "within the gate's limits" in result.stopped
+
+
+def test_a_limit_on_cost_that_a_shorter_prompt_could_keep_is_said_and_the_search_goes_on():
+    world = worlds.tickets(700)
+    system, user = (m.content for m in world.prompt.messages)
+    said = " ".join(f"Mind that queue {n} is read by somebody in the north office." for n in range(40))
+    world.prompt = Prompt.of(
+        [{"role": "system", "content": f"{system}\n{said}"}, {"role": "user", "content": user}]
+    )
+    result, lines = search(world, 300, max_cost_usd=2e-4)
+    assert any("only a shorter prompt can pass" in line for line in lines)
+    assert result.calls > 200 and "within the gate's limits" in result.stopped
+
+
+def test_a_limit_on_latency_that_no_seed_comes_near_ends_the_search_after_the_seeds():
+    result, _ = search(worlds.tickets(700), 1500, max_latency_s=0.1)
+    assert result.code == "unreachable" and result.calls <= 200 and "0.1 s" in result.stopped
+
+
+def test_without_limits_nothing_is_said_of_them():
+    result, lines = search(worlds.tickets(700), 600)
+    assert not any("where the gate" in line for line in lines)
+    assert "limits" not in result.stopped
