@@ -166,7 +166,7 @@ def _said(row: TestRow, scorers: Sequence[Scorer]) -> str | None:
         score = scorer(output=row.candidate.output, expected=row.expected, inputs=row.inputs)
         kind = score.evidence.get("kind") if score.evidence else None
         if kind and kind != "match":
-            found.append(f"{scorer.name} says {kind}")
+            found.append(f"{scorer.name}: {str(kind).replace('_', ' ')}")
     return " and ".join(found) or None
 
 

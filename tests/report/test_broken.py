@@ -108,7 +108,7 @@ def test_what_scorers_say_of_the_answer_is_told():
         ),
     ]
     (cluster,) = broken.find(rows, [scorers.numeric_match()])
-    assert cluster.rule.startswith("numeric_match says ")
+    assert cluster.rule.startswith("numeric_match: ")
 
 
 def test_a_group_of_texts_is_divided_where_only_some_share_something():
