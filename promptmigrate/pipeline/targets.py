@@ -10,6 +10,9 @@ from promptmigrate.decide import Verdict
 from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.gate import Gate
 
+_AS_DECIDED = ("delta", "interval", "cost_ratio", "p95_latency_ratio", "rows_needed")
+"""What is shown of a target as the gate wrote it; ``promptmigrate verify`` compares it with the bundle."""
+
 
 def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
     """One entry for each target, in the order of the experiment."""
@@ -17,6 +20,7 @@ def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
     for one, contender in zip(gate.judged, contenders, strict=True):
         verdict = one.verdict
         side = verdict.candidate
+        decided = verdict.to_json()
         found.append(
             {
                 "model": one.candidate.model,
@@ -30,14 +34,10 @@ def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
                     "p95_latency_s": side.p95_latency_s,
                     "prompt_digest": one.candidate.prompt_digest,
                 },
-                "delta": verdict.delta,
-                "interval": None if verdict.interval is None else list(verdict.interval),
+                **{name: decided[name] for name in _AS_DECIDED},
                 "joint_interval": list(verdict.joint.interval)
                 if verdict.joint is not None and verdict.joint.interval is not None
                 else None,
-                "cost_ratio": verdict.cost_ratio,
-                "p95_latency_ratio": verdict.p95_latency_ratio,
-                "rows_needed": verdict.rows_needed,
                 "search": {"stopped": contender.found.stopped, "calls": contender.found.calls},
                 "switch_if": switch_if(one.candidate.model, verdict),
                 "chosen": one is gate.chosen,

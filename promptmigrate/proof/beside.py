@@ -67,6 +67,8 @@ def check_shown(bundle: Contents, shown: Mapping[str, Any]) -> Iterator[Finding]
         field = f"targets[{index}]."
         yield from _compare(entry, row, decided, ["model"], field)
         yield from _compare(entry, row, decided.get("verdict"), list(_ROW), field)
+        joint = {"joint_interval": (decided["verdict"].get("joint") or {}).get("interval")}
+        yield from _compare(entry, row, joint, ["joint_interval"], field)
         names = [name for name in _SIDE if name in decided["verdict"]["candidate"]]
         side = row.get("candidate") if isinstance(row, dict) else None
         yield from _compare(entry, side, decided["verdict"]["candidate"], names, f"{field}candidate.")

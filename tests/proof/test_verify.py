@@ -447,6 +447,7 @@ class TestBesideTheRun:
                     {
                         **{k: v for k, v in one.to_json().items() if k not in ("candidate", "baseline")},
                         "model": model,
+                        "joint_interval": one.to_json()["joint"]["interval"],
                         "candidate": {k: v for k, v in one.to_json()["candidate"].items() if k in names},
                     }
                     for one, model in zip(rows, ["sim/triage-small", "sim/triage-tiny"], strict=True)

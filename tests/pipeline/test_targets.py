@@ -1,0 +1,91 @@
+"""Several targets in a real run on simulated models, and what its bundle proves of their table."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptmigrate.config import parse_config
+from promptmigrate.pipeline import migrate
+from promptmigrate.proof import verify
+from promptmigrate.simulate import worlds
+
+pytestmark = pytest.mark.slow
+
+PROMPT = "Decide which queue should take care of this support ticket.\n\n{{ticket}}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a finished run with three targets."""
+    folder = tmp_path_factory.mktemp("targets")
+    lines = [
+        json.dumps({"inputs": dict(row.inputs), "reference": row.expected, "group": f"s{index}",
+                    "expectations": {"expected_response": row.expected}})
+        for index, row in enumerate(worlds()["triage"].rows(160, seed=3))
+    ]  # fmt: skip
+    (folder / "calls.jsonl").write_text("\n".join(lines))
+    config = parse_config(
+        {
+            "name": "triage",
+            "prompt": {"text": PROMPT},
+            "source": {"model": "sim/triage-large", "params": {"temperature": 0}},
+            "targets": [
+                {"model": "sim/triage-small", "params": {"temperature": 0}},
+                {"model": "sim/triage-tiny", "params": {"temperature": 0}},
+                {"model": "sim/triage-large", "params": {"temperature": 0.1}},
+            ],
+            "data": {"traces": {"file": "calls.jsonl"}},
+            "scorers": [{"use": "label_match"}],
+            "search": {"reflection_model": "sim/editor"},
+            "budget": {"calls": 900},
+            "gate": {"margin": 0.1},
+            "mlflow": {"tracking_uri": f"sqlite:///{folder}/mlflow.db"},
+        }
+    )
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        yield migrate(config, folder=folder, runs=folder / "runs").dir
+
+
+def test_the_untouched_bundle_of_a_run_with_several_targets_holds(run: Path):
+    report = verify(run / "bundle.zip")
+    assert report.ok, [str(finding) for finding in report.findings]
+    assert any("beside" in sentence for sentence in report.checked)
+    assert verify(run / "bundle.zip", again=True).ok
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("delta",),
+        ("interval", 0),
+        ("joint_interval", 1),
+        ("cost_ratio", "value"),
+        ("cost_ratio", "interval", 0),
+        ("p95_latency_ratio", "value"),
+        ("p95_latency_ratio", "interval", 1),
+        ("candidate", "cost_per_call_usd"),
+    ],
+)
+@pytest.mark.parametrize("place", range(3))
+def test_a_number_of_the_table_beside_it_that_was_changed_is_named(
+    run: Path, tmp_path: Path, path: tuple[str | int, ...], place: int
+):
+    shutil.copy(run / "bundle.zip", tmp_path)
+    shown: dict[str, Any] = json.loads((run / "verdict.json").read_text())
+    inner: Any = shown["targets"][place]
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] += 0.01
+    (tmp_path / "verdict.json").write_text(json.dumps(shown))
+    report = verify(tmp_path / "bundle.zip")
+    (finding,) = report.findings
+    assert finding.entry == "verdict.json beside it"
+    assert finding.field.startswith(f"targets[{place}].{path[0]}")
