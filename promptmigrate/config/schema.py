@@ -111,6 +111,16 @@ class Config(Section):
                 runs.append(target.model_dump())
         return self
 
+    @model_validator(mode="after")
+    def _yardstick(self) -> Config:
+        # The old prompt on a model that never ran it is easily beaten: it must not pass for production.
+        if self.gate.baseline == "rerun" and self.source is None:
+            raise ValueError(
+                "gate.baseline: rerun asks production again, and no source.model says what it runs; name it "
+                "(the target's own where only the prompt changes), or set gate.baseline to recorded"
+            )
+        return self
+
     @property
     def target(self) -> TargetConfig:
         """The model to move to, where there is one (see :meth:`single`)."""

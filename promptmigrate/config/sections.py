@@ -218,7 +218,7 @@ class GateConfig(Section):
     baseline: Literal["auto", "rerun", "recorded"] = Field(
         "auto",
         description="Production's answers on the test rows: asked again (rerun) or as recorded. "
-        "auto: rerun where a source model is named, else recorded where there are references.",
+        "rerun needs a source model; auto: rerun where one is named, else recorded.",
     )
     max_missing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of test rows that may be missing through infrastructure errors."

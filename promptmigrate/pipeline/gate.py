@@ -60,7 +60,7 @@ class Trust:
 
 
 def production_variant(config: Config, prompt: Prompt, program: Components | None = None) -> Variant:
-    """What runs today: the prompt on the source model, or on the target where only the prompt changes."""
+    """What runs today: the prompt on the source model, or answers of which no model is named."""
     return _variant(config.source or config.target, prompt, program, "production")
 
 
@@ -169,7 +169,7 @@ def rules_of(
     return Rules(
         margin=gate.margin,
         confidence=gate.confidence,
-        superiority=same and (plan.rerun or config.source is not None),
+        superiority=same and config.source is not None,
         guardrails=limits,
         scores=gate.guardrails.scores,
         slices="block" if gate.slices.block else "report",

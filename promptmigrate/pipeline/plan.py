@@ -114,7 +114,7 @@ def plan(
         BudgetExceeded: it cannot reach a verdict.
     """
     budget, targets, repeats = config.budget, len(config.targets), config.gate.repeats
-    rerun = reruns(config, dataset)
+    rerun = reruns(config)
     warning = None if budget.usd is None else unpriced(config, door)
     rate = rates(config, dataset, prompt, rerun, door)
     given: dict[str, float] = {
@@ -191,12 +191,9 @@ def gate_rows(dataset: Dataset, plan: Plan) -> tuple[Example, ...]:
     return tuple(sorted(rows, key=lambda example: example.id)[: plan.gate_rows])
 
 
-def reruns(config: Config, dataset: Dataset) -> bool:
+def reruns(config: Config) -> bool:
     """Whether production's answers on the test rows are asked for again.
 
-    By default where a source model is named; without one, what is recorded is the yardstick, and where
-    nothing is recorded, the old prompt on the target model, which the new one then has to beat.
+    By default where a source model is named; without one, what is recorded is the yardstick.
     """
-    if config.gate.baseline == "auto":
-        return config.source is not None or any(e.reference is None for e in dataset.split("test"))
-    return config.gate.baseline == "rerun"
+    return config.source is not None and config.gate.baseline != "recorded"

@@ -245,10 +245,11 @@ def harvest_for(config: Config, prompt: Prompt, prompt_uri: str | None, folder: 
 def check_baseline(config: Config, dataset: Dataset) -> None:
     """Raise DataError where production's recorded answers are to be the yardstick and are not there."""
     without = [example.id for example in dataset.split("test") if example.reference is None]
-    if without and len(config.targets) > 1 and config.source is None:
+    if without and config.source is None:
         raise DataError(
-            f"several targets need one yardstick, and {len(without)} test rows have no reference (first: "
-            f"example {without[0]}); name source.model, or give what production answered"
+            f"production is no yardstick: no source.model says what it runs, and {len(without)} test rows "
+            f"have no reference (first: example {without[0]}); name source.model (the target's own where only "
+            "the prompt changes), or give what production answered"
         )
     if config.gate.baseline == "recorded" and without:
         raise DataError(

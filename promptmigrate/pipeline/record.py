@@ -206,7 +206,7 @@ def _before(known: Evaluation, original: Variant, confidence: float) -> dict[str
 
 def unnamed(work: Work) -> bool:
     """Whether production is known by its recorded answers only."""
-    return work.config.source is None and not work.gate.rerun
+    return work.config.source is None
 
 
 def simulated(config: Config) -> bool:

@@ -138,7 +138,7 @@ def _check_rules(bundle: Contents, config: Config) -> Iterator[Finding]:
         "margin": gate.margin,
         # Candidates that are decided together are held to more, never to less.
         "confidence": max(gate.confidence, bundle.rules.confidence),
-        "superiority": same and (bundle.manifest.rerun or config.source is not None),
+        "superiority": same and config.source is not None,
         "guardrails": gate.guardrails.model_dump(exclude_none=True, exclude={"scores"}),
         "scores": dict(gate.guardrails.scores),
         "slices": "block" if gate.slices.block else "report",

@@ -74,7 +74,7 @@ endpoints: {mine: {base_url: 'https://example.org/v1'}}
 data: {traces: {file: a.jsonl}}
 scorers: [{use: exact_match}]
 search: {strategy: reflective}
-gate: {margin: 0.1, guardrails: {scores: {}}}
+gate: {margin: 0.1, guardrails: {scores: {}}, baseline: rerun}
 """
 
 
@@ -93,6 +93,7 @@ def test_check_takes_what_migrate_would_take(tmp_path: Path):
         ("use: exact_match", "use: exact_mach", "exact_match"),
         ("use: exact_match", "use: exact_match, ignore_cas: true", "ignore_cas"),
         ("use: exact_match", "use: correctness", "asks a model"),
+        ("source: {model: sim/triage-large}\n", "", "no source.model says what it runs"),
         ("scores: {}", "scores: {safety: 0.01}", "'safety', which is no scorer"),
         ("reflective", "gepaa", "did you mean 'gepa'"),
         ("a.jsonl", "nope.jsonl", "there is no file nope.jsonl"),

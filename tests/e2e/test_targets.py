@@ -67,7 +67,7 @@ def test_targets_share_the_yardstick_and_the_cheapest_that_holds_is_published(
         assert target["model"] in page
 
 
-def test_a_target_twice_and_targets_without_a_yardstick_are_refused(server: Foreign, tmp_path: Path):
+def test_a_target_twice_and_production_that_nobody_knows_are_refused(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server)
     twice = [{"model": "acme/petite"}, {"model": "acme/petite"}]
     result = work.run("migrate", str(work.write(targets=twice)))
@@ -79,9 +79,13 @@ def test_a_target_twice_and_targets_without_a_yardstick_are_refused(server: Fore
     (tmp_path / "calls.jsonl").write_text("\n".join(map(json.dumps, rows)))
     del work.config["source"]
     both = [{"model": "acme/petite"}, {"model": "acme/twin"}]
-    result = work.run("migrate", str(work.write(targets=both)))
+    for targets in (both, both[:1]):
+        result = work.run("migrate", str(work.write(targets=targets)))
+        assert result.code == 2
+        assert "production is no yardstick" in result.err and "name source.model" in result.err
+    result = work.run("migrate", str(work.write(gate={"margin": 0.1, "baseline": "rerun"})))
     assert result.code == 2
-    assert "one yardstick" in result.err
+    assert "rerun asks production again" in result.err
     assert server.calls == 0
 
 
