@@ -34,36 +34,45 @@ def measure_noise(rows: Sequence[PairedRow], *, confidence: float) -> Noise | No
 
 
 def say(noise: Noise | None, found: Estimated | None, rules: Rules, *, production: float | None) -> list[str]:
-    """What the noise floor means for the comparison."""
-    said = []
-    if noise is not None and not noise.changed:
-        said.append(
-            f"Production asked twice scores the same on all {plural(noise.rows, 'row')}: it has no noise."
+    """One sentence on what the noise floor means for the comparison, where anything is known of it."""
+    told = [*_twice(noise), *_against_records(rules, production)]
+    if noise is not None and noise.changed and noise.interval is not None and found is not None:
+        within = noise.interval.low <= found.delta <= noise.interval.high
+        told.append(
+            f"the candidate's difference of {points(found.delta)} lies "
+            + ("within production's own noise" if within else "outside of production's own noise")
         )
-    elif noise is not None and noise.interval is not None:
-        asked = (
-            f"Production asked twice differs from itself on {noise.changed} of {plural(noise.rows, 'row')} "
-            f"(difference {points(noise.delta)}, interval {span(*noise.interval)})"
-        )
-        if found is not None and noise.interval.low <= found.delta <= noise.interval.high:
-            said.append(
-                f"{asked}: the candidate's difference of {points(found.delta)} lies within production's own "
-                "noise."
-            )
-        elif found is not None:
-            said.append(f"{asked}: the candidate's difference of {points(found.delta)} lies outside of that.")
-        else:
-            said.append(f"{asked}.")
-    if rules.yardstick == "references" and production is not None:
-        if rules.rerun:
-            said.append(
-                "Answers are compared with production's recorded ones, and production itself, asked again, "
-                f"scores {percent(production)} against them: that is the noise floor which the candidate is "
-                "held to, not 100%."
-            )
-        else:
-            said.append(
-                "Answers are compared with production's recorded ones and production was not asked again, so "
-                "its own noise counts against the candidate; gate.baseline: rerun measures it."
-            )
-    return said
+    if not told:
+        return []
+    sentence = "; ".join(told)
+    return [f"{sentence[:1].upper()}{sentence[1:]}."]
+
+
+def _twice(noise: Noise | None) -> list[str]:
+    """How production's answers to the same rows differ among themselves."""
+    if noise is None:
+        return []
+    if not noise.changed:
+        return [f"production, asked twice, scores the same on all {plural(noise.rows, 'row')}"]
+    limits = "" if noise.interval is None else f", interval {span(*noise.interval)}"
+    return [
+        f"production, asked twice, differs from itself on {noise.changed} of {plural(noise.rows, 'row')} "
+        f"(difference {points(noise.delta)}{limits})"
+    ]
+
+
+def _against_records(rules: Rules, production: float | None) -> list[str]:
+    """How far today's production is from its recorded answers, where these are what is compared with."""
+    if rules.yardstick != "references" or production is None:
+        return []
+    if not rules.rerun:
+        return [
+            "answers are compared with production's recorded ones and production was not asked again, so its "
+            "own noise counts against the candidate; gate.baseline: rerun measures it"
+        ]
+    # What is not shown as 100 % is not to be called less, nor the other way round.
+    held = "" if percent(production) == percent(1.0) else ", which is what the candidate is held to, not 100%"
+    return [
+        "answers are compared with production's recorded ones, and production itself, asked again, scores "
+        f"{percent(production)} against them{held}"
+    ]

@@ -248,8 +248,8 @@ def check_baseline(config: Config, dataset: Dataset) -> None:
     if without and config.source is None:
         raise DataError(
             f"production is no yardstick: no source.model says what it runs, and {len(without)} test rows "
-            f"have no reference (first: example {without[0]}); name source.model (the target's own where only "
-            "the prompt changes), or give what production answered"
+            f"have no reference (first: example {without[0]}); name source.model (the target's own where "
+            "only the prompt changes), or give what production answered"
         )
     if config.gate.baseline == "recorded" and without:
         raise DataError(

@@ -129,7 +129,7 @@ class TestNoise:
 
     def test_a_difference_beyond_it_too(self):
         verdict = decide(self.rows(60), RULES)
-        assert any("lies outside of that" in reason for reason in verdict.reasons)
+        assert any("lies outside of production's own noise" in reason for reason in verdict.reasons)
 
     def test_a_mean_over_repeats_is_not_compared_with_its_own_part(self):
         rows = [
@@ -147,8 +147,36 @@ class TestNoise:
         rows = counts(180, fixed=5, broken=5, neither=10)
         asked = decide(rows, replace(RULES, yardstick="references"))
         assert any("production itself, asked again, scores 92.5%" in reason for reason in asked.reasons)
+        assert sum("production" in reason.lower() for reason in asked.reasons[1:]) == 1
         recorded = decide(rows, replace(RULES, yardstick="references", rerun=False))
         assert any("gate.baseline: rerun measures it" in reason for reason in recorded.reasons)
+
+    @pytest.mark.parametrize("changed", [0, 20])
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_steady_production_that_left_its_records_is_told_in_one_true_sentence(self, changed, recorded):
+        """What two answers of today say of each other is another thing than what they say of the records."""
+        rows = [
+            paired(n, float(n >= 7), float(n >= 7), baseline_again=float(n >= 7) - (n >= 180) * (changed > 0))
+            for n in range(200)
+        ]
+        rules = replace(RULES, yardstick="references" if recorded else "expectations")
+        verdict = decide(rows, rules)
+        _, said = verdict.reasons
+        assert "no noise" not in said and "noise floor" not in said
+        same = "asked twice, scores the same on all 200 rows" in said
+        assert same is (changed == 0)
+        assert (f"differs from itself on {changed} of 200 rows" in said) is (changed > 0)
+        assert (
+            "scores 96.5% against them, which is what the candidate is held to, not 100%" in said
+        ) is recorded
+
+    def test_production_that_repeats_its_records_is_not_held_to_less(self):
+        rows = [paired(n, 1.0, float(n > 1), baseline_again=1.0) for n in range(200)]
+        _, said = decide(rows, replace(RULES, yardstick="references")).reasons
+        assert said == (
+            "Production, asked twice, scores the same on all 200 rows; answers are compared with production's "
+            "recorded ones, and production itself, asked again, scores 100.0% against them."
+        )
 
 
 def test_second_opinions_stand_beside_the_decision():
