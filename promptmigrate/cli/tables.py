@@ -50,23 +50,33 @@ def verdict_table(summary: Mapping[str, Any]) -> Table:
 
 
 def targets_table(summary: Mapping[str, Any]) -> Table:
-    """All targets side by side, the chosen one marked, with the intervals that decided."""
+    """All targets side by side, the chosen one marked.
+
+    The intervals of the difference are those that decided; those of the ratios to production, under cost and
+    latency, hold for all targets at once.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="targets", title_style="bold", show_edge=False, pad_edge=False)
-    for column in ("", "model", "verdict", "score", "difference", "interval", "$ per call", "p95 latency"):
-        table.add_column(column, justify="left" if column in ("", "model", "verdict") else "right")
+    for column in ("", "model, verdict", "score", "difference", "$ per call", "p95 latency"):
+        table.add_column(
+            column, justify="left" if column in ("", "model, verdict") else "right", overflow="fold"
+        )
     for target in summary["targets"]:
         side, interval = target["candidate"], target["interval"]
         table.add_row(
             "*" if target["chosen"] else "",
-            escape(target["model"]),
-            target["verdict"],
+            f"{escape(target['model'])}\n{target['verdict']}",
             number(side["score"]),
-            number(target["delta"], "{:+.3f}"),
-            "-" if not interval else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
-            number(side["cost_per_call_usd"], "{:.6f}", none="unknown"),
-            number(side["p95_latency_s"], "{:.2f} s"),
+            number(target["delta"], "{:+.3f}")
+            + ("" if not interval else f"\n{interval[0]:+.3f} to {interval[1]:+.3f}"),
+            number(side["cost_per_call_usd"], "{:.6f}", none="unknown") + _times(target["cost_ratio"]),
+            number(side["p95_latency_s"], "{:.2f} s") + _times(target["p95_latency_ratio"]),
         )
     return table
+
+
+def _times(ratio: Mapping[str, Any]) -> str:
+    """A line of its own for the interval of a ratio to production."""
+    return "" if not ratio["interval"] else "\n{:.2f} to {:.2f}x".format(*ratio["interval"])

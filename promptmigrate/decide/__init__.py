@@ -22,6 +22,7 @@ from promptmigrate.decide.rogan_gladen import JudgeErrors, corrected_difference,
 from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.slicing import DERIVED, slices_of
+from promptmigrate.decide.switch import switch_if
 from promptmigrate.decide.verdict import (
     Corrected,
     Guardrail,
@@ -80,5 +81,6 @@ __all__ = [
     "rows_needed",
     "slices_of",
     "spread",
+    "switch_if",
     "wilson",
 ]

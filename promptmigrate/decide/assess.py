@@ -39,14 +39,19 @@ class Assessment:
     """The largest one-sided p-value of what had to be shown; 1.0 where nothing could be measured."""
 
 
-def assess(rows: Sequence[PairedRow], rules: Rules, *, seed: int, confidence: float) -> Assessment:
-    """Apply ``rules`` to checked ``rows``, with intervals at ``confidence``."""
+def assess(
+    rows: Sequence[PairedRow], rules: Rules, *, seed: int, confidence: float, ratios: float | None = None
+) -> Assessment:
+    """Apply ``rules`` to checked ``rows``, with intervals at ``confidence``.
+
+    ``ratios``: the confidence of the intervals of cost and latency ratios, where it is another one.
+    """
     used = [row for row in rows if row.paired]
     missing = _missing(rows)
     difference = weighted_mean(used, [row.difference for row in used], lower=-1.0)
     estimated = estimate(used, rules, confidence=confidence)
     costs, latencies = (
-        rails.measure(used, what, confidence=confidence, max_missing=rules.max_missing, seed=seed)
+        rails.measure(used, what, confidence=ratios or confidence, max_missing=rules.max_missing, seed=seed)
         for what in rails.MEASURES
     )
     measured = {"cost_ratio": costs, "p95_latency_ratio": latencies}

@@ -3,8 +3,9 @@
 Each candidate's p-value is the largest of what it has to show (quality and guardrail scores). Holm's
 step-down over the candidates (:mod:`promptmigrate.decide.holm`) keeps the chance that any of them is promoted
 wrongly at what it is for one. Each Verdict's intervals are at the confidence at which Holm's test decides, so
-its sentences and its decision agree; ``joint`` holds the intervals that are true of all candidates at once
-(Bonferroni).
+its sentences and its decision agree; ``joint`` holds the intervals of the difference that are true of all
+candidates at once (Bonferroni). Those of cost and of latency ratios, which promote nobody, are such that for
+each of the two they hold for all candidates at once, wherever they are shown.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def decide_all(rows_by_name: Mapping[str, Sequence[PairedRow]], rules: Rules) ->
     ordered = {name: in_order(rows) for name, rows in rows_by_name.items()}
     _check_production(ordered)
     seeds = {name: seed_of(rows) for name, rows in ordered.items()}
+    names = list(ordered)
+    together = bonferroni_confidence(len(names), rules.confidence)
     alone = {
-        name: assess(rows, rules, seed=seeds[name], confidence=rules.confidence)
+        name: assess(rows, rules, seed=seeds[name], confidence=rules.confidence, ratios=together)
         for name, rows in ordered.items()
     }
-    names = list(ordered)
     p_values = [alone[name].p_value for name in names]
     levels = holm_confidence(p_values, rules.confidence)
-    together = bonferroni_confidence(len(names), rules.confidence)
     found = {}
     for name, p_value, level in zip(names, holm(p_values), levels, strict=True):
         rows, seed = ordered[name], seeds[name]
@@ -49,9 +50,16 @@ def decide_all(rows_by_name: Mapping[str, Sequence[PairedRow]], rules: Rules) ->
         found[name] = finish(
             rows,
             rules,
-            alone[name] if level == rules.confidence else assess(rows, rules, seed=seed, confidence=level),
+            alone[name]
+            if level == rules.confidence
+            else assess(rows, rules, seed=seed, confidence=level, ratios=together),
             seed=seed,
-            joint=Joint(candidates=len(names), p_value=p_value, interval=widest.limits if widest else None),
+            joint=Joint(
+                candidates=len(names),
+                p_value=p_value,
+                confidence=together,
+                interval=widest.limits if widest else None,
+            ),
         )
     return found
 

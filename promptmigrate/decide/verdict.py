@@ -140,6 +140,9 @@ class Joint:
     candidates: int
     p_value: float
     """Largest one-sided p-value of what had to be shown, Holm-adjusted over the candidates."""
+    confidence: float
+    """Of each interval that holds for all candidates at once: of :attr:`interval`, and of the Verdict's
+    cost and latency ratios."""
     interval: Interval | None
     """Of the difference of quality; the intervals of all candidates hold at once."""
 
@@ -189,7 +192,10 @@ class Verdict:
     joint: Joint | None = None
     """None where one candidate was decided alone."""
     cost_ratio: float | None = None
+    """Candidate over production."""
     cost_ratio_interval: Interval | None = None
+    """At ``confidence``; of several candidates at ``joint.confidence``, so that it holds for all at once. The
+    same of latency."""
     p95_latency_ratio: float | None = None
     p95_latency_ratio_interval: Interval | None = None
     test_openings: int = 1

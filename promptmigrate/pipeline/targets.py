@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from promptmigrate.decide import Verdict
+from promptmigrate.decide import switch_if
 from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.gate import Gate
 
@@ -44,26 +43,3 @@ def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def switch_if(model: str, verdict: Verdict) -> str:
-    """One sentence: under which condition to move to ``model``."""
-    if verdict.verdict == "REJECT":
-        return f"Do not switch to {model}: {verdict.reasons[0]}"
-    if verdict.verdict == "INCONCLUSIVE":
-        after = (
-            f"about {verdict.rows_needed} more test rows have" if verdict.rows_needed else "another run has"
-        )
-        return f"Switch to {model} only when {after} settled it: {verdict.reasons[0]}"
-    gains = [
-        f"{name} {_change(ratio)}"
-        for name, ratio in (("cost per call", verdict.cost_ratio), ("p95 latency", verdict.p95_latency_ratio))
-        if ratio is not None
-    ]
-    low, high = verdict.interval or (math.nan, math.nan)
-    price = f"a quality between {100 * low:+.1f} and {100 * high:+.1f} points of production's"
-    return f"Switch to {model} if {' and '.join(gains) or 'its own reasons'} is worth {price}."
-
-
-def _change(ratio: float) -> str:
-    return f"{abs(1 - ratio):.0%} {'lower' if ratio <= 1 else 'higher'}"

@@ -65,7 +65,7 @@ def check_shown(bundle: Contents, shown: Mapping[str, Any]) -> Iterator[Finding]
         return
     for index, (row, decided) in enumerate(zip(told, bundle.table, strict=True)):
         field = f"targets[{index}]."
-        yield from _compare(entry, row, decided, ["model"], field)
+        yield from _compare(entry, row, decided, ["model", "switch_if"], field)
         yield from _compare(entry, row, decided.get("verdict"), list(_ROW), field)
         joint = {"joint_interval": (decided["verdict"].get("joint") or {}).get("interval")}
         yield from _compare(entry, row, joint, ["joint_interval"], field)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from promptmigrate.decide import switch_if
 from promptmigrate.evaluate import Evaluation, Evaluator
 from promptmigrate.files import atomic_write
 from promptmigrate.lm.cache import dump_reply
@@ -176,7 +177,12 @@ def _table(evidence: Evidence) -> list[dict[str, Any]]:
     decided = [(variant, verdict) for variant, _, verdict in evidence.others]
     decided.insert(evidence.place, (evidence.candidate, evidence.verdict))
     return [
-        {"candidate": variant.digest, "model": variant.model, "verdict": verdict.to_json()}
+        {
+            "candidate": variant.digest,
+            "model": variant.model,
+            "verdict": verdict.to_json(),
+            "switch_if": switch_if(variant.model, verdict),
+        }
         for variant, verdict in decided
     ]
 

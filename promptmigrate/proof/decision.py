@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from promptmigrate.decide import decide_all
+from promptmigrate.decide import decide_all, switch_if
 from promptmigrate.errors import UsageError
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, compare
@@ -26,7 +26,12 @@ def check_verdict(bundle: Contents) -> Iterator[Finding]:
     verdict = verdicts[str(bundle.manifest.place)]
     yield from compare("verdict.json", dict(bundle.verdict), plain(verdict.to_json()))
     table = [
-        {"candidate": variant.digest, "model": variant.model, "verdict": verdicts[str(place)].to_json()}
+        {
+            "candidate": variant.digest,
+            "model": variant.model,
+            "verdict": verdicts[str(place)].to_json(),
+            "switch_if": switch_if(variant.model, verdicts[str(place)]),
+        }
         for place, (variant, _) in enumerate(decided)
     ]
     yield from compare("table.json", bundle.table, plain(table), field="table")

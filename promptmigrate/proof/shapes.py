@@ -28,7 +28,7 @@ from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.types import Example, OutcomeKind, Prompt, Reply, Split, Variant
 from scorers import Score, UnscoredReason
 
-SCHEMA = "promptmigrate.bundle/2"
+SCHEMA = "promptmigrate.bundle/3"
 MANIFEST = "manifest.json"
 SEALS = "seals.json"
 ENTRIES = (
@@ -73,7 +73,7 @@ class SplitRule(_Shape):
 class Manifest(_Shape):
     """``manifest.json``."""
 
-    schema_: Literal["promptmigrate.bundle/2"] = Field(alias="schema")
+    schema_: Literal["promptmigrate.bundle/3"] = Field(alias="schema")
     name: str
     run: str
     rerun: bool

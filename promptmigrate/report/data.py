@@ -26,7 +26,9 @@ pipeline adds the rest. ``?`` marks what may be absent or null; keys not listed 
     broken_clusters?   [{rule, rows, total?, others?, unbroken?, examples?: [id, ...], file?,
                      conditions?: [{text, here, others}]}]       what write_regressions returns
     targets?        [{model, verdict, candidate: {score?, interval?, cost_per_call_usd?, p95_latency_s?},
-                     delta?, interval?, switch_if?, chosen?}]
+                     delta?, interval?, joint_interval?, cost_ratio?, p95_latency_ratio?: {value?, interval?},
+                     switch_if?, chosen?}]
+    joint?          {confidence}             of each interval that holds for all targets at once
     cost_ratio?, p95_latency_ratio?          {value?, interval?}
     spend           {calls: {task, judge, reflection}, cached?, usd?, usd_by_purpose?, usd_unknown_calls?,
                      seconds?}

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from promptmigrate.report.figures import Axis, axis, bottom, label, log_axis, svg
-from promptmigrate.report.parts import TargetFigures
+from promptmigrate.report.parts import RatioFigures, TargetFigures
 from promptmigrate.report.shapes import FrontFigures, VariantFigures
-from promptmigrate.report.wording import clean, percent, points, seconds, usd
+from promptmigrate.report.wording import DASH, clean, percent, points, seconds, seconds_span, usd
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -60,8 +60,8 @@ def targets(
 ) -> Markup | None:
     """Quality over cost of several targets beside production; None where fewer than two have both.
 
-    The bars are the intervals of the difference that the verdicts were decided by, set upon production's
-    quality.
+    The thick bars are the intervals of the difference that the verdicts were decided by, set upon
+    production's quality; the thin ones, and the latency in brackets, those that hold for all targets at once.
     """
     known = [
         (str(number), t.candidate.cost_per_call_usd, t.candidate.score, t)
@@ -73,9 +73,12 @@ def targets(
     base, paid = production.score, production.cost_per_call_usd
     costs = [cost for _, cost, _, _ in known] + ([paid] if paid is not None and base is not None else [])
     line = None if base is None else base - (0.0 if superiority else margin)
-    spans = {number: _span(t, base) for number, _, _, t in known}
+    spans = {number: _span(t.interval, base) or t.candidate.interval for number, _, _, t in known}
+    joint = {number: _span(t.joint_interval, base) for number, _, _, t in known}
+    paying = {number: _scaled(t.cost_ratio, paid) for number, _, _, t in known}
+    costs += [x for span in paying.values() if span for x in span]
     levels = [x for x in (base, line) if x is not None] + [score for _, _, score, _ in known]
-    levels += [x for span in spans.values() if span for x in span]
+    levels += [x for span in (*spans.values(), *joint.values()) if span for x in span]
     use_log = min(costs) > 0 and max(costs) / min(costs) > 4
     across = (
         log_axis(costs, start=9, end=93)
@@ -102,23 +105,29 @@ def targets(
     for number, cost, score, target in sorted(known, key=lambda point: point[3].chosen):
         x, y = across.at(cost), up.at(score)
         style = {"PROMOTE": "good", "REJECT": "bad", "INCONCLUSIVE": "open"}[target.verdict]
-        said = ""
-        if span := spans[number]:
-            low, high = up.at(span[0]), up.at(span[1])
-            parts.append(f'<line class="bar {style}" x1="{x}%" x2="{x}%" y1="{low}" y2="{high}"/>')
-            said = f", {percent(span[0])} to {percent(span[1])}"
+        upright = [("cap", joint[number], up, "y"), ("bar", spans[number], up, "y")]
+        for kind, span, axis_, way in [("cap", paying[number], across, "x"), *upright]:
+            parts += _reach(f"{kind} {style}", span, axis_, x, y, way=way)
         chosen = "chosen" if target.chosen else "other"
         parts.append(f'<circle class="point {chosen}" cx="{x}%" cy="{y}" r="{12 if target.chosen else 10}"/>')
         parts.append(
             f'<text class="number {chosen}" x="{x}%" y="{y + 4}" text-anchor="middle">{number}</text>'
         )
-        if target.candidate.p95_latency_s is not None:
-            side = f'dx="{-16 if x > 75 else 16}" text-anchor="{"end" if x > 75 else "start"}"'
-            slow = seconds(target.candidate.p95_latency_s)
-            parts.append(f'<text class="tick" x="{x}%" y="{y + 4}" {side}>{slow}</text>')
+        slow = [] if (p95 := target.candidate.p95_latency_s) is None else [seconds(p95)]
+        if slow and (limits := _scaled(target.p95_latency_ratio, production.p95_latency_s)):
+            slow.append(f"({seconds_span(limits)})")
+        side = f'dx="{-14 if x > 65 else 14}" text-anchor="{"end" if x > 65 else "start"}"'
+        for line_, said in enumerate(reversed(slow)):
+            parts.append(
+                f'<text class="tick" x="{x}%" y="{round(y - 5 - 14 * line_, 2)}" {side}>{said}</text>'
+            )
+        quality, price = spans[number], paying[number]
         words.append(
-            f"{number}: {clean(target.model)}, quality {percent(score)}{said} at {usd(cost)} per call, 95th "
-            f"percentile latency {seconds(target.candidate.p95_latency_s)}"
+            f"{number}: {clean(target.model)}, quality {percent(score)}"
+            + (f", {percent(quality[0])} to {percent(quality[1])}" if quality else "")
+            + f" at {usd(cost)} per call"
+            + (f" ({usd(price[0])} to {usd(price[1])})" if price else "")
+            + f", 95th percentile latency {' '.join(slow) or DASH}"
             + (" (chosen)" if target.chosen else "")
         )
     parts += bottom(across, 260, usd)
@@ -127,12 +136,31 @@ def targets(
     return svg("targets", title, "; ".join(words) + ".", 306, parts)
 
 
-def _span(target: TargetFigures, base: float | None) -> tuple[float, float] | None:
-    """Where the quality of ``target`` lies, by the interval of its difference from production."""
-    if target.interval is None or base is None:
-        return target.candidate.interval
-    low, high = target.interval
+def _reach(
+    style: str, span: tuple[float, float] | None, scale: Axis, x: float, y: float, *, way: str
+) -> list[str]:
+    """The bar of an interval through the point at (``x`` %, ``y``), along one of the two."""
+    if span is None:
+        return []
+    low, high = map(scale.at, span)
+    ends = (f'x1="{low}%" x2="{high}%" y1="{y}" y2="{y}"' if way == "x"
+            else f'x1="{x}%" x2="{x}%" y1="{low}" y2="{high}"')  # fmt: skip
+    return [f'<line class="{style}" {ends}/>']
+
+
+def _span(difference: tuple[float, float] | None, base: float | None) -> tuple[float, float] | None:
+    """Where a quality lies, by the interval of its difference from production's."""
+    if difference is None or base is None:
+        return None
+    low, high = difference
     return min(max(base + low, 0.0), 1.0), min(max(base + high, 0.0), 1.0)
+
+
+def _scaled(ratio: RatioFigures, base: float | None) -> tuple[float, float] | None:
+    """Where a cost or latency lies, by the interval of its ratio to production's."""
+    if ratio.interval is None or base is None:
+        return None
+    return ratio.interval[0] * base, ratio.interval[1] * base
 
 
 def _grid(up: Axis) -> list[str]:

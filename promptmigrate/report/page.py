@@ -66,6 +66,7 @@ def _context(data: RunData) -> dict[str, Any]:
         "style": _STYLES[v.verdict],
         "mark": _MARKS[v.verdict],
         "confidence": f"{100 * v.confidence:g}%",
+        "joint_confidence": v.joint and f"{round(100 * v.joint.confidence, 2):g}%",
         "quality_name": wording.clean(v.primary)
         if v.primary and v.primary != "quality"
         else "the mean of all scorers",

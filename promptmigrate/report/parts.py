@@ -91,14 +91,31 @@ class TargetSide(Part):
     p95_latency_s: FiniteFloat | None = None
 
 
+class RatioFigures(Part):
+    """Candidate over production."""
+
+    value: FiniteFloat | None = None
+    interval: tuple[FiniteFloat, FiniteFloat] | None = None
+
+
+class JointFigures(Part):
+    """Of several candidates that were decided together."""
+
+    confidence: FiniteFloat
+    """Of each interval that holds for all of them at once."""
+
+
 class TargetFigures(Part):
-    """One of several targets."""
+    """One of several targets; the intervals of its ratios, and ``joint_interval``, hold for all at once."""
 
     model: str
     verdict: Literal["PROMOTE", "REJECT", "INCONCLUSIVE"]
     candidate: TargetSide
     delta: FiniteFloat | None = None
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
+    joint_interval: tuple[FiniteFloat, FiniteFloat] | None = None
+    cost_ratio: RatioFigures = RatioFigures()
+    p95_latency_ratio: RatioFigures = RatioFigures()
     switch_if: str | None = None
     chosen: bool = False
 

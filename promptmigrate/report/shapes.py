@@ -11,8 +11,10 @@ from promptmigrate.report.parts import (
     BundleFigures,
     ClusterFigures,
     ForecastFigures,
+    JointFigures,
     NoiseFigures,
     Part,
+    RatioFigures,
     ScoreGuardrailFigures,
     SelfTestFigures,
     SliceFigures,
@@ -62,13 +64,6 @@ class GuardrailFigures(Part):
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
     status: Literal["pass", "fail", "unclear", "unmeasurable"]
     detail: str = ""
-
-
-class RatioFigures(Part):
-    """Candidate over production."""
-
-    value: FiniteFloat | None = None
-    interval: tuple[FiniteFloat, FiniteFloat] | None = None
 
 
 class Calls(Part):
@@ -186,6 +181,7 @@ class VerdictFile(Part):
     noise: NoiseFigures | None = None
     broken_clusters: tuple[ClusterFigures, ...] = ()
     targets: tuple[TargetFigures, ...] = ()
+    joint: JointFigures | None = None
     cost_ratio: RatioFigures = RatioFigures()
     p95_latency_ratio: RatioFigures = RatioFigures()
     test_openings: int = 1

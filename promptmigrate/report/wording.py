@@ -66,6 +66,12 @@ def seconds(value: float | None) -> str:
     return f"{1000 * value:.0f} ms" if value < 0.9995 else f"{value:.2f} s"
 
 
+def seconds_span(limits: tuple[float, float]) -> str:
+    """An interval of latencies, in the unit of its upper end: ``343 to 756 ms``."""
+    low, high = limits
+    return f"{1000 * low:.0f} to {1000 * high:.0f} ms" if high < 0.9995 else f"{low:.2f} to {high:.2f} s"
+
+
 def duration(value: float | None) -> str:
     """How long a run took."""
     if value is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from promptmigrate.cli.tables import targets_table
 from promptmigrate.config import parse_config
 from promptmigrate.pipeline import migrate
 from promptmigrate.proof import verify
+from promptmigrate.report.wording import times
 from promptmigrate.simulate import worlds
 
 pytestmark = pytest.mark.slow
@@ -72,6 +76,7 @@ def test_the_untouched_bundle_of_a_run_with_several_targets_holds(run: Path):
         ("p95_latency_ratio", "value"),
         ("p95_latency_ratio", "interval", 1),
         ("candidate", "cost_per_call_usd"),
+        ("switch_if",),
     ],
 )
 @pytest.mark.parametrize("place", range(3))
@@ -83,9 +88,28 @@ def test_a_number_of_the_table_beside_it_that_was_changed_is_named(
     inner: Any = shown["targets"][place]
     for step in path[:-1]:
         inner = inner[step]
-    inner[path[-1]] += 0.01
+    inner[path[-1]] += " Or not." if path == ("switch_if",) else 0.01
     (tmp_path / "verdict.json").write_text(json.dumps(shown))
     report = verify(tmp_path / "bundle.zip")
     (finding,) = report.findings
     assert finding.entry == "verdict.json beside it"
     assert finding.field.startswith(f"targets[{place}].{path[0]}")
+
+
+def test_the_table_and_the_report_show_the_joint_intervals_of_cost_and_latency(run: Path):
+    summary: dict[str, Any] = json.loads((run / "verdict.json").read_text())
+    page = (run / "report.html").read_text()
+    console = Console(width=80, file=io.StringIO())
+    console.print(targets_table(summary))
+    written = console.file.getvalue()
+    for target in summary["targets"]:
+        assert target["model"] in written and target["verdict"] in written
+        for ratio in (target["cost_ratio"], target["p95_latency_ratio"]):
+            low, high = ratio["interval"]
+            assert low <= ratio["value"] <= high
+            assert f" {low:.2f} to {high:.2f}x" in written
+            assert f"<small>{times(low)} to {times(high)}</small>" in page
+    for target in summary["targets"]:
+        if target["verdict"] == "PROMOTE":
+            low, high = target["cost_ratio"]["interval"]
+            assert f"({low:.2f}x to {high:.2f}x)" in target["switch_if"]

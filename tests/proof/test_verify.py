@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptmigrate.decide import switch_if
 from promptmigrate.errors import DataError
 from promptmigrate.proof import archive, verify, write_bundle
 from promptmigrate.proof.archive import pack
@@ -447,6 +448,7 @@ class TestBesideTheRun:
                     {
                         **{k: v for k, v in one.to_json().items() if k not in ("candidate", "baseline")},
                         "model": model,
+                        "switch_if": switch_if(model, one),
                         "joint_interval": one.to_json()["joint"]["interval"],
                         "candidate": {k: v for k, v in one.to_json()["candidate"].items() if k in names},
                     }
@@ -474,6 +476,8 @@ class TestBesideTheRun:
             ("targets", 1, "candidate", "score"),
             ("targets", 1, "delta"),
             ("targets", 0, "candidate", "p95_latency_s"),
+            ("targets", 0, "cost_ratio", "value"),
+            ("targets", 1, "p95_latency_ratio", "value"),
             ("spend", "usd"),
             ("spend", "calls", "task"),
         ],

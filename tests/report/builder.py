@@ -51,8 +51,11 @@ TARGETS = [
         "candidate": {"score": 0.938, "cost_per_call_usd": 0.00052, "p95_latency_s": 0.82},
         "delta": 0.014,
         "interval": [-0.021, 0.049],
-        "switch_if": "Switch to sim/triage-small if cost per call 87% lower is worth a quality between "
-        "-2.1 and +4.9 points of production's.",
+        "joint_interval": [-0.024, 0.052],
+        "cost_ratio": {"value": 0.127, "interval": [0.121, 0.134]},
+        "p95_latency_ratio": {"value": 0.41, "interval": [0.33, 0.52]},
+        "switch_if": "Switch to sim/triage-small if a cost per call of 0.13x production's (0.12x to 0.13x) "
+        "is worth a quality between -2.1 and +4.9 points of production's.",
         "chosen": True,
     },
     {
@@ -225,6 +228,7 @@ def write_run(
             "sentence": "This run cost $1.83; at 41,000 calls a day it is earned back in 3 hours."
         },
         "targets": TARGETS,
+        "joint": {"candidates": 3, "p_value": 0.01, "confidence": 0.98333333, "interval": [-0.024, 0.052]},
         "bundle": {"path": "runs/support_triage/ab12/bundle.zip", "digest": "sha256:" + "f6" * 32},
         "provenance": {
             "dataset_digest": "sha256:" + "c3" * 32,

@@ -156,7 +156,11 @@ class TestSections:
             # targets
             "The targets",
             "sim/triage-tiny ✕ reject 71.0% −21.4 points −28.0 to −15.0",
-            "+1.4 points −2.1 to +4.9",
+            "+1.4 points −2.1 to +4.9 (−2.4 to +5.2)",
+            "hold for all targets at once: each is at 98.33%",
+            "0.12× to 0.13×",
+            "0.33× to 0.52×",
+            "Switch to sim/triage-small if a cost per call of 0.13x production's (0.12x to 0.13x)",
             "Switch to sim/triage-large only after about 140 more test rows",
             # slices
             "Slice by slice",
@@ -185,6 +189,12 @@ class TestSections:
             "at 41,000 calls a day it is earned back in 3 hours.",
         ):
             assert piece in promoted.text, piece
+
+    def test_production_that_repeats_itself_is_not_said_to_differ(self, tmp_path):
+        noise = {"delta": 0.0, "interval": [-0.01, 0.01], "rows": 40, "changed": 0}
+        page = document(write_run(tmp_path, rows=40, changes={"noise": noise}))
+        assert "Asked twice, production scores the same on all 40 rows." in page.text
+        assert "differs from itself" not in page.text[page.text.index("Production's own noise") :]
 
     def test_slices_that_break_are_named_first(self, tmp_path):
         verdict = {"rows": 60, "clusters": 30, "fixed": 0, "broken": 12, "interval": [-0.3, -0.1]}

@@ -216,6 +216,20 @@ class TestFigures:
         assert "40.0% to 60.0%" in svg
         assert fronts.targets(self.targets(0.1), known, margin=0.05, superiority=False) is None
 
+    def test_targets_show_the_joint_intervals_of_cost_and_latency_beside_production(self):
+        known = VariantFigures(model="m/p", score=0.5, cost_per_call_usd=0.1, p95_latency_s=2.0)
+        found = self.targets(
+            0.05,
+            0.2,
+            joint_interval=(-0.2, 0.2),
+            cost_ratio={"value": 0.5, "interval": (0.4, 0.6)},
+            p95_latency_ratio={"value": 0.5, "interval": (0.25, 0.75)},
+        )
+        svg = str(fronts.targets(found, known, margin=0.05, superiority=False))
+        assert "at $0.05 per call ($0.04 to $0.06), 95th percentile latency 1.00 s (0.50 to 1.50 s)" in svg
+        assert svg.count('class="cap') == 4  # of quality and of cost, of both targets
+        assert all(0 <= value <= 100 for value in Positions(svg).values)
+
     def test_ticks_keep_apart(self):
         for high in (0.002, 0.01, 0.07, 0.9, 40.0):
             found = figures.log_axis([0.001, high], start=9, end=95)
