@@ -64,6 +64,7 @@ def front(
     Only candidates with at least ``min_rows`` scored rows take part. Latency counts only where cost is
     unknown: it is noisy, and cost follows the same tokens. ``winner``: the candidate that was chosen. What
     seems to dominate it does so on other rows, for on shared ones it was compared and lost: it is left out.
+    Without enough rows of its own there is no front, for one without the winner would point at another.
     """
     points = []
     for candidate in candidates:
@@ -80,6 +81,8 @@ def front(
             )
         )
     chosen = next((p for p in points if winner is not None and p.variant.digest == winner.key), None)
+    if winner is not None and chosen is None:
+        return ()
     if chosen is not None:
         points = [p for p in points if p is chosen or not _dominates(p, chosen)]
     kept = [p for p in points if not any(_dominates(q, p) for q in points if q is not p)]

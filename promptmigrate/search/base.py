@@ -156,6 +156,7 @@ class SearchResult:
     baseline: float | None
     """Mean validation quality of the original, over the rows on which it was measured."""
     front: tuple[FrontPoint, ...]
+    """What no other one dominates, ``best`` among them; empty where nothing was measured or is told."""
     generations: tuple[Generation, ...]
     stopped: str
     """One sentence: why the search ended."""

@@ -27,6 +27,7 @@ def test_finds_a_better_prompt(name):
     assert shop.true_quality(result.best) > shop.true_quality(shop.original) + 0.15
     assert result.baseline < result.quality
     assert result.best in [c.variant for c in result.generations[0].candidates if c.fate == "incumbent"]
+    assert result.best in [point.variant for point in result.front]
 
 
 @pytest.mark.parametrize("name", ["copro", "gepa", "metaprompt", "mipro"])

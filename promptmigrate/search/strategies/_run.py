@@ -193,7 +193,7 @@ class Run:
             best=best.variant,
             quality=quality,
             baseline=table.mean(self.original, rows),
-            front=front(table, candidates, rows, min_rows=max(1, most // 2)),
+            front=front(table, candidates, rows, min_rows=max(1, most // 2), winner=best),
             generations=(generation,),
             stopped=self._why or f"{self.name} is done",
             code=self._code or "exhausted",

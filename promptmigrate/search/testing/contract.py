@@ -50,6 +50,8 @@ class StrategyContract:
         assert best.model == original.model
         assert best == original or tokens_of(best.prompt) <= problem.max_prompt_tokens
         assert best == original or any(key == best.digest for key, _ in shop.given), "best was never measured"
+        front = [point.variant for point in result.front]
+        assert not front or best in front, "the front lacks the prompt that is shipped"
         scored = shop.scored(best)
         assert result.rows == len(scored), "rows are the validation rows with a score"
         if scored:
