@@ -6,12 +6,13 @@ simulation of its coverage among the tests.
 
 from promptmigrate.decide.bca import bca
 from promptmigrate.decide.candidates import decide_all
+from promptmigrate.decide.changes import differences
 from promptmigrate.decide.clustered_t import ClusteredT, clustered_t
 from promptmigrate.decide.gate import decide
 from promptmigrate.decide.holm import holm
 from promptmigrate.decide.interval import BoundedMean, bounded_mean
 from promptmigrate.decide.mcnemar import mcnemar
-from promptmigrate.decide.openings import Opening, open_test, read_openings
+from promptmigrate.decide.openings import Looks, Opening, looks, open_test, read_openings, settings_of
 from promptmigrate.decide.permutation import Permutation, permutation
 from promptmigrate.decide.power import rows_needed
 from promptmigrate.decide.ppi import LabelledMean, labelled_mean
@@ -49,6 +50,7 @@ __all__ = [
     "Joint",
     "JudgeErrors",
     "LabelledMean",
+    "Looks",
     "Missing",
     "Noise",
     "Opening",
@@ -69,8 +71,10 @@ __all__ = [
     "corrected_rate",
     "decide",
     "decide_all",
+    "differences",
     "holm",
     "labelled_mean",
+    "looks",
     "mcnemar",
     "mean_ratio",
     "open_test",
@@ -79,6 +83,7 @@ __all__ = [
     "quantile_ratio",
     "read_openings",
     "rows_needed",
+    "settings_of",
     "slices_of",
     "spread",
     "switch_if",

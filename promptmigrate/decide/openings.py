@@ -1,7 +1,8 @@
 """The record of who has looked at which test rows.
 
-Test rows judge honestly once. Every further candidate shown to the same rows makes a lucky pass likelier, so
-each opening is written down *before* the rows are looked at, and shown with the verdict.
+Test rows judge honestly once. Every further candidate shown to the same rows makes a lucky pass likelier, and
+so does every change of what is asked of one that was shown to them already. So each opening is written down
+*before* the rows are looked at, with the settings of its gate, and shown with the verdict.
 
 The registry is a JSONL file that only grows: one line per opening, flushed to disk before the call returns.
 """
@@ -11,13 +12,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from promptmigrate.decide.changes import differences
 from promptmigrate.errors import StorageError
+from promptmigrate.files import digest
+
+_SETTINGS = ("source", "scorers", "gate")
+"""Sections of an experiment that say what production is and what is asked of a candidate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +36,62 @@ class Opening:
     candidate_digest: str
     at: str
     """When, ISO 8601 in UTC."""
+    settings: Mapping[str, Any] | None = None
+    """What its gate asked for, see :func:`settings_of`; None where that was not recorded."""
 
 
-def open_test(registry_file: Path, *, split_digest: str, run: str, candidate_digest: str) -> int:
-    """Record that a candidate of a run is about to see the split; how many have by now, this one included.
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """What was decided on the same test rows up to an opening, itself included."""
 
-    The same run and candidate again is a resume, not a new opening: it is not written twice.
+    decisions: int
+    """Candidates, each as often as it was decided on under other settings: each could pass by luck."""
+    candidates: int
+    """Different ones; several that were decided together are one."""
+    changed: tuple[str, ...]
+    """Settings that are others than in an earlier opening: ``gate.margin (0.05 -> 0.1)``."""
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What an experiment (as JSON data) asks of a candidate, to be recorded with an opening."""
+    return {name: config.get(name) for name in _SETTINGS}
+
+
+def looks(openings: Sequence[Opening], *, run: str, candidate_digest: str) -> Looks:
+    """What ``openings`` of one split say of this one; what was opened later changes nothing of it.
+
+    Raises:
+        ValueError: it is not among them.
+    """
+    place = next(
+        (n for n, one in enumerate(openings) if (one.run, one.candidate_digest) == (run, candidate_digest)),
+        None,
+    )
+    if place is None:
+        raise ValueError("this opening is not on record")
+    *earlier, own = openings[: place + 1]
+    told = [one.settings for one in earlier if one.settings is not None and own.settings is not None]
+    return Looks(
+        decisions=len({(one.candidate_digest, _asked(one)) for one in (*earlier, own)}),
+        candidates=len({one.candidate_digest for one in (*earlier, own)}),
+        changed=tuple(
+            dict.fromkeys(line for settings in told for line in differences(settings, own.settings))
+        ),
+    )
+
+
+def _asked(opening: Opening) -> str:
+    """What tells settings apart; those of another run that were not recorded may have been others."""
+    return opening.run if opening.settings is None else digest(opening.settings)
+
+
+def open_test(
+    registry_file: Path, *, split_digest: str, run: str, candidate_digest: str, settings: Mapping[str, Any]
+) -> Looks:
+    """Record that a candidate of a run is about to see the split, and say who has before.
+
+    The same run and candidate again is a resume, not a new opening: it is not written twice, and is told
+    what it was told first.
 
     Raises:
         StorageError: the registry cannot be read or written. Then the rows must stay closed.
@@ -47,25 +104,22 @@ def open_test(registry_file: Path, *, split_digest: str, run: str, candidate_dig
     try:
         with _locked(handle):
             raw = registry_file.read_bytes()
-            seen = {
-                (opening.run, opening.candidate_digest)
-                for opening in _parse(raw, registry_file)
-                if opening.split_digest == split_digest
-            }
-            if (run, candidate_digest) not in seen:
+            seen = [one for one in _parse(raw, registry_file) if one.split_digest == split_digest]
+            if (run, candidate_digest) not in {(one.run, one.candidate_digest) for one in seen}:
                 opening = Opening(
                     split_digest=split_digest,
                     run=run,
                     candidate_digest=candidate_digest,
                     at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    settings=settings,
                 )
                 line = json.dumps(asdict(opening), ensure_ascii=False) + "\n"
                 # A crash may have left half a line: it is closed off, so that it harms only itself.
                 torn = bool(raw) and not raw.endswith(b"\n")
                 _write_all(handle, (("\n" if torn else "") + line).encode("utf-8", "replace"))
                 os.fsync(handle)
-                seen.add((run, candidate_digest))
-            return len(seen)
+                seen.append(opening)
+            return looks(seen, run=run, candidate_digest=candidate_digest)
     except OSError as error:
         raise StorageError(f"{registry_file} cannot be written: {error.strerror or error}") from error
     finally:
@@ -98,12 +152,17 @@ def _parse(raw: bytes, path: Path) -> list[Opening]:
         except ValueError:
             # Half a line of a crashed writer: its opening was never confirmed, so nobody looked.
             continue
-        fields = tuple(Opening.__dataclass_fields__)
-        if not isinstance(record, dict) or not all(isinstance(record.get(f), str) for f in fields):
+        texts = ("split_digest", "run", "candidate_digest", "at")
+        settings = record.get("settings") if isinstance(record, dict) else None
+        if (
+            not isinstance(record, dict)
+            or not all(isinstance(record.get(name), str) for name in texts)
+            or not isinstance(settings, dict | None)
+        ):
             raise StorageError(
                 f"{path}:{number}: not a record of a test opening; restore the file from a backup"
             )
-        openings.append(Opening(**{f: record[f] for f in fields}))
+        openings.append(Opening(**{name: record[name] for name in texts}, settings=settings))
     return openings
 
 

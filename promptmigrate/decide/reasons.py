@@ -144,7 +144,7 @@ def warn(
 ) -> list[str]:
     """What to know besides the decision."""
     found = []
-    confidence, test_openings = rules.confidence, rules.test_openings
+    confidence = rules.confidence
     if rules.uncalibrated and rules.judges == "any":
         found.append(f"Quality rests on {', '.join(rules.uncalibrated)}, unchecked against people.")
     if production is not None and production < _DOUBTFUL:
@@ -158,13 +158,7 @@ def warn(
             f"{missing.candidate} under the candidate. If the calls that failed were the hard ones, the "
             "comparison is tilted."
         )
-    if test_openings > 1:
-        luck = 1.0 - (0.5 + confidence / 2) ** test_openings
-        found.append(
-            f"These test rows have now judged {test_openings} candidates; the chance that one of them would "
-            f"pass by luck alone is up to {percent(luck)} instead of {percent(0.5 - confidence / 2)}. "
-            "Collect fresh test rows before the next attempt."
-        )
+    found += _warn_of_openings(rules)
     if difference is not None and difference.clusters < difference.rows and rules.threshold < 0:
         hidden = (1.0 - rules.margin) ** difference.effective_clusters
         if hidden > 0.5 - confidence / 2:
@@ -178,5 +172,27 @@ def warn(
         found.append(
             f"The {plural(difference.rows, 'row')} come in {plural(difference.clusters, 'group')} whose rows "
             f"may succeed or fail together; they count as about {independent:.0f} independent ones."
+        )
+    return found
+
+
+def _warn_of_openings(rules: Rules) -> list[str]:
+    """What it means that these rows have been decided on before."""
+    openings, candidates = rules.test_openings, rules.test_candidates
+    found = []
+    if openings > 1:
+        luck = 1.0 - (0.5 + rules.confidence / 2) ** openings
+        judged = plural(candidates, "candidate") if candidates > 1 else "this candidate"
+        times = f" in {openings} decisions" if openings > candidates else ""
+        found.append(
+            f"These test rows have now judged {judged}{times}; the chance that one of them would pass by "
+            f"luck alone is up to {percent(luck)} instead of {percent(0.5 - rules.confidence / 2)}. Collect "
+            "fresh test rows before the next attempt."
+        )
+    if rules.changed_settings:
+        found.append(
+            "These test rows were decided on before under other settings: "
+            f"{'; '.join(rules.changed_settings)}. What is changed after rows were seen may have been "
+            "changed to suit them; only fresh test rows show that it was not."
         )
     return found

@@ -47,7 +47,12 @@ class Rules:
     max_missing: float = 0.1
     """Share of rows that may lack a measurement."""
     test_openings: int = 1
-    """How many candidates these test rows have judged, this one included."""
+    """How many decisions were made on these test rows, this one included: candidates, each as often as the
+    settings were others."""
+    test_candidates: int = 1
+    """How many candidates that were."""
+    changed_settings: tuple[str, ...] = ()
+    """Settings that were others when these rows were decided on before: ``gate.margin (0.05 -> 0.1)``."""
     judges: Judges = "calibrated"
     """Whether a judge without a calibration card may decide."""
     uncalibrated: tuple[str, ...] = ()
@@ -65,7 +70,8 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("guardrails", "scores"):
             object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
-        object.__setattr__(self, "uncalibrated", tuple(self.uncalibrated))
+        for name in ("uncalibrated", "changed_settings"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_numbers(self)
         _check_limits(self)
         for name, choices in _CHOICES.items():
@@ -85,6 +91,7 @@ class Rules:
             "guardrails": dict(self.guardrails),
             "scores": dict(self.scores),
             "uncalibrated": list(self.uncalibrated),
+            "changed_settings": list(self.changed_settings),
             "judge_errors": self.judge_errors.to_json() if self.judge_errors else None,
         }
 
@@ -115,7 +122,7 @@ def _check_numbers(rules: Rules) -> None:
         raise UsageError(f"gate.confidence is {rules.confidence!r}; it must be at least 0.5 and below 1")
     if not _number(rules.max_missing) or not 0.0 <= rules.max_missing <= 1.0:
         raise UsageError(f"gate.max_missing is {rules.max_missing!r}; it must be within [0, 1]")
-    for name in ("min_slice_rows", "min_rows", "test_openings"):
+    for name in ("min_slice_rows", "min_rows", "test_openings", "test_candidates"):
         value = getattr(rules, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"gate.{name} is {value!r}; it must be a whole number of at least 1")

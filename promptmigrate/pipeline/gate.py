@@ -7,13 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptmigrate.config import Config, SourceConfig, TargetConfig
-from promptmigrate.decide import JudgeErrors, PairedRow, Rules, Verdict, decide_all, open_test, slices_of
+from promptmigrate.decide import (
+    JudgeErrors,
+    Looks,
+    PairedRow,
+    Rules,
+    Verdict,
+    decide_all,
+    open_test,
+    settings_of,
+    slices_of,
+)
 from promptmigrate.evaluate import Evaluation, Evaluator
 from promptmigrate.files import digest
 from promptmigrate.pipeline.pairs import pair
 from promptmigrate.pipeline.plan import Plan, gate_rows
 from promptmigrate.pipeline.program import Components
 from promptmigrate.pipeline.yardstick import lost
+from promptmigrate.redact import redact_value
 from promptmigrate.types import Dataset, Example, Prompt, Variant
 
 
@@ -39,7 +50,6 @@ class Gate:
     """One for each target, in their order."""
     chosen: Judged
     """The one that is published, or reported first."""
-    openings: int
     registry: Path
     """The record of all openings."""
     rows: tuple[Example, ...]
@@ -105,6 +115,7 @@ def run_gate(
         candidate_digest=candidates[0].digest
         if len(candidates) == 1
         else digest([candidate.digest for candidate in candidates]),
+        settings=redact_value(settings_of(config.model_dump(mode="json")), ("secret",))[0],
     )
     asked = ([production] if plan.rerun else []) + list(candidates)
     measured = evaluator.run(asked, rows, phase="gate", repeats=plan.repeats)
@@ -114,7 +125,7 @@ def run_gate(
     belongs = slices_of(rows, config.gate.slices.by)
     gone = lost(rows, baseline, production)
     rules = replace(
-        rules_of(config, dataset, production, candidates[0], plan=plan, openings=opened, trust=trust),
+        rules_of(config, dataset, production, candidates[0], plan=plan, opened=opened, trust=trust),
         no_yardstick=gone.reason,
     )
     pairs = {
@@ -138,7 +149,6 @@ def run_gate(
         baseline=baseline,
         judged=judged,
         chosen=judged[choose([one.verdict for one in judged])],
-        openings=opened,
         registry=openings,
         rows=rows,
         rerun=plan.rerun,
@@ -157,7 +167,7 @@ def rules_of(
     candidate: Variant,
     *,
     plan: Plan,
-    openings: int,
+    opened: Looks,
     trust: Trust,
 ) -> Rules:
     """What the experiment asks of a candidate."""
@@ -175,7 +185,9 @@ def rules_of(
         slices="block" if gate.slices.block else "report",
         min_slice_rows=gate.slices.min_rows,
         max_missing=gate.max_missing,
-        test_openings=openings,
+        test_openings=opened.decisions,
+        test_candidates=opened.candidates,
+        changed_settings=opened.changed,
         judges=gate.judges,
         uncalibrated=trust.uncalibrated,
         judge_errors=trust.errors,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from promptmigrate.config import Config
+from promptmigrate.decide import differences
 from promptmigrate.errors import ConfigError, StorageError
 from promptmigrate.files import YAMLError, parse_yaml
 from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.types import Prompt
-
-_LONGEST = 60
 
 
 def inputs_digest(
@@ -51,7 +50,7 @@ def changes(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> list[st
         raise StorageError(f"{run.path} holds no run; leave --run out to begin one")
     found = []
     if state.get("config_digest") != config.digest or _written(run) != _plain(config):
-        found += list(_differences(_written(run), _plain(config)))
+        found += list(differences(_written(run), _plain(config)))
         found = found or ["the configuration"]
     if state.get("prompt_digest") != prompt.digest:
         found.append("the production prompt")
@@ -89,19 +88,3 @@ def _written(run: RunDir) -> dict[str, Any]:
         raise StorageError(f"{path} is not an experiment; begin anew without --run")
     data.pop("storage", None)
     return data
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted({*old, *new}, key=str):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(before, after, f"{key}.{index}")
-    elif old != new:
-        yield f"{key} ({_short(old)} -> {_short(new)})"
-
-
-def _short(value: Any) -> str:
-    text = "not given" if value is None else str(value).replace("\n", " ")
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from promptmigrate.decide import Rules
+from promptmigrate.decide import Rules, looks, settings_of
 from promptmigrate.errors import ConfigError
 from promptmigrate.files import digest
 from promptmigrate.proof.contents import Contents
@@ -160,22 +160,30 @@ def comparable(bundle: Contents) -> bool:
 
 
 def check_openings(bundle: Contents) -> Iterator[Finding]:
-    """The opening of this gate is on record, and as many as the rules say came before it."""
+    """This gate's opening is on record with its settings, and what came before it is what the rules say."""
     test = bundle.manifest.digests.get("test")
-    seen = {(o.run, o.candidate_digest) for o in bundle.openings if o.split_digest == test}
+    mine = [opening for opening in bundle.openings if opening.split_digest == test]
     together = [other.stated_digest for other in bundle.others]
     together.insert(bundle.manifest.place, bundle.candidate.digest)
     # Candidates that were decided together were one opening.
     opened = together[0] if len(together) == 1 else digest(together)
-    if (bundle.manifest.run, opened) not in seen:
+    if len(mine) < len(bundle.openings):
+        yield Finding(entry="openings.json", problem="holds an opening of other rows")
+    own = next((o for o in mine if (o.run, o.candidate_digest) == (bundle.manifest.run, opened)), None)
+    if own is None:
         yield Finding(
             entry="openings.json",
             problem="does not hold the opening of these test rows for this run and candidate",
         )
-    if any(opening.split_digest != test for opening in bundle.openings):
-        yield Finding(entry="openings.json", problem="holds an opening of other rows")
-    if len(seen) < bundle.rules.test_openings:
-        yield Finding(
-            entry="openings.json",
-            problem=f"holds {len(seen)} openings, and the rules say {bundle.rules.test_openings}",
-        )
+        return
+    found = looks(mine, run=bundle.manifest.run, candidate_digest=opened)
+    said = bundle.rules.to_json()
+    for name, value in (
+        ("test_openings", found.decisions),
+        ("test_candidates", found.candidates),
+        ("changed_settings", list(found.changed)),
+    ):
+        yield from compare("rules.json", said[name], value, field=name)
+    if own.settings is not None and comparable(bundle):
+        wanted = settings_of(bundle.config)
+        yield from compare("openings.json", dict(own.settings), wanted, field="settings")

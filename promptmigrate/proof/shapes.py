@@ -255,6 +255,8 @@ class OpeningEntry(_Shape):
     run: str
     candidate_digest: str
     at: str
+    settings: dict[str, Any] | None
+    """What its gate asked for; null where that was not recorded."""
 
 
 def check(model: type[_Model], value: Any, *, entry: str, row: int | None = None) -> _Model:

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from promptmigrate.decide import open_test, read_openings
+from promptmigrate.decide import Looks, looks, open_test, read_openings
 from promptmigrate.errors import StorageError
 
 
+def looked(path: Path, run: str, candidate: str = "c", split: str = "s", margin: float = 0.1) -> Looks:
+    settings = {"gate": {"margin": margin, "confidence": 0.95}}
+    return open_test(path, split_digest=split, run=run, candidate_digest=candidate, settings=settings)
+
+
 def opened(path: Path, run: str, candidate: str = "c", split: str = "s") -> int:
-    return open_test(path, split_digest=split, run=run, candidate_digest=candidate)
+    looked(path, run, candidate, split)
+    return len(read_openings(path, split_digest=split))
 
 
 def test_each_new_run_or_candidate_is_an_opening_and_a_resume_is_not(tmp_path):
@@ -23,6 +29,36 @@ def test_each_new_run_or_candidate_is_an_opening_and_a_resume_is_not(tmp_path):
     assert opened(path, "run 1", split="another split") == 1
     assert opened(path, "run 1") == 3
     assert len(path.read_text().splitlines()) == 4
+
+
+def test_candidates_are_counted_once_and_decisions_by_what_was_asked(tmp_path):
+    path = tmp_path / "openings.jsonl"
+    first = looked(path, "run 1")
+    assert first == Looks(decisions=1, candidates=1, changed=())
+    assert looked(path, "run 2") == first  # the same candidate, asked the same
+    changed = looked(path, "run 3", margin=0.2)
+    assert changed == Looks(decisions=2, candidates=1, changed=("gate.margin (0.1 -> 0.2)",))
+    other = looked(path, "run 4", "other", margin=0.2)
+    assert other == Looks(decisions=3, candidates=2, changed=("gate.margin (0.1 -> 0.2)",))
+    back = looked(path, "run 5", "other")
+    assert back == Looks(decisions=4, candidates=2, changed=("gate.margin (0.2 -> 0.1)",))
+
+
+def test_a_resume_is_told_what_it_was_told_first(tmp_path):
+    path = tmp_path / "openings.jsonl"
+    first = looked(path, "run 1")
+    looked(path, "run 2", "other", margin=0.3)
+    assert looked(path, "run 1") == first
+
+
+def test_settings_that_were_not_recorded_count_and_name_nothing(tmp_path):
+    path = tmp_path / "openings.jsonl"
+    old = {"split_digest": "s", "run": "old", "candidate_digest": "c", "at": "2026-01-01T00:00:00+00:00"}
+    path.write_text(json.dumps(old) + "\n")
+    assert looked(path, "run 1") == Looks(decisions=2, candidates=1, changed=())
+    assert read_openings(path)[0].settings is None
+    with pytest.raises(ValueError, match="not on record"):
+        looks(read_openings(path), run="never", candidate_digest="c")
 
 
 def test_reading_back(tmp_path):

@@ -20,6 +20,8 @@ FULL = Rules(
     min_rows=12,
     max_missing=0.2,
     test_openings=3,
+    test_candidates=2,
+    changed_settings=("gate.margin (0.1 -> 0.03)",),
     judges="any",
     uncalibrated=("tone",),
     judge_errors=JudgeErrors(true_positive=90, false_negative=5, false_positive=4, true_negative=30),

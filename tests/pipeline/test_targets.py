@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +12,19 @@ import pytest
 from rich.console import Console
 
 from promptmigrate.cli.tables import targets_table
-from promptmigrate.config import parse_config
-from promptmigrate.pipeline import migrate
 from promptmigrate.proof import verify
 from promptmigrate.report.wording import times
-from promptmigrate.simulate import worlds
+from tests.pipeline.triage_project import migrated
 
 pytestmark = pytest.mark.slow
 
-PROMPT = "Decide which queue should take care of this support ticket.\n\n{{ticket}}"
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run with three targets."""
-    folder = tmp_path_factory.mktemp("targets")
-    lines = [
-        json.dumps({"inputs": dict(row.inputs), "reference": row.expected, "group": f"s{index}",
-                    "expectations": {"expected_response": row.expected}})
-        for index, row in enumerate(worlds()["triage"].rows(160, seed=3))
-    ]  # fmt: skip
-    (folder / "calls.jsonl").write_text("\n".join(lines))
-    config = parse_config(
-        {
-            "name": "triage",
-            "prompt": {"text": PROMPT},
-            "source": {"model": "sim/triage-large", "params": {"temperature": 0}},
-            "targets": [
-                {"model": "sim/triage-small", "params": {"temperature": 0}},
-                {"model": "sim/triage-tiny", "params": {"temperature": 0}},
-                {"model": "sim/triage-large", "params": {"temperature": 0.1}},
-            ],
-            "data": {"traces": {"file": "calls.jsonl"}},
-            "scorers": [{"use": "label_match"}],
-            "search": {"reflection_model": "sim/editor"},
-            "budget": {"calls": 900},
-            "gate": {"margin": 0.1},
-            "mlflow": {"tracking_uri": f"sqlite:///{folder}/mlflow.db"},
-        }
-    )
-    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        yield migrate(config, folder=folder, runs=folder / "runs").dir
+    sizes = [("small", 0.0), ("tiny", 0.0), ("large", 0.1)]
+    targets = [{"model": f"sim/triage-{size}", "params": {"temperature": heat}} for size, heat in sizes]
+    return migrated(tmp_path_factory.mktemp("targets"), targets=targets).dir
 
 
 def test_the_untouched_bundle_of_a_run_with_several_targets_holds(run: Path):

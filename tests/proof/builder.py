@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from promptmigrate.config import Config
-from promptmigrate.decide import Opening, PairedRow, Rules, decide_all, slices_of
+from promptmigrate.decide import Opening, PairedRow, Rules, decide_all, settings_of, slices_of
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
 from promptmigrate.files import digest
 from promptmigrate.harvest.splits import assign
@@ -131,6 +131,7 @@ def evidence(
                 run="abc123",
                 candidate_digest=opened,
                 at="2026-11-21T12:00:00+00:00",
+                settings=settings_of(config.model_dump(mode="json")),
             )
         ],
         recall=_recall(recording),

@@ -219,6 +219,17 @@ def uncounted_openings(parsed):
     parsed["rules.json"]["test_openings"] = 2
 
 
+def earlier_settings(parsed):
+    earlier = copy(parsed["openings.json"][0]) | {"run": "earlier"}
+    earlier["settings"]["gate"]["margin"] = 0.02
+    parsed["openings.json"].insert(0, earlier)
+    parsed["rules.json"] |= {"test_openings": 2, "changed_settings": ["gate.margin (0.09 -> 0.1)"]}
+
+
+def other_settings(parsed):
+    parsed["openings.json"][0]["settings"]["gate"]["margin"] = 0.02
+
+
 def cheaper_row(parsed):
     parsed["test_rows.jsonl"][0]["row"]["candidate_cost_usd"] = 0.0
 
@@ -274,7 +285,9 @@ FORGERIES = [
     (other_prompt, "calls.jsonl", ""),
     (other_model, "variants.json", "candidate.digest"),
     (unrecorded_opening, "openings.json", ""),
-    (uncounted_openings, "openings.json", ""),
+    (uncounted_openings, "rules.json", "test_openings"),
+    (earlier_settings, "rules.json", "changed_settings[0]"),
+    (other_settings, "openings.json", "settings.gate.margin"),
     (cheaper_row, "test_rows.jsonl", "row.candidate_cost_usd"),
     (other_slice, "test_rows.jsonl", "row.slices.tenant"),
     (other_config, "manifest.json", "digests.config"),

@@ -108,7 +108,7 @@ class TestContent:
         assert "Not proven yet" in page.text
         assert "Simulated models" not in page.text
         assert "price unknown" in page.text and "not measurable" in page.text
-        assert "opened 3 times" in page.text
+        assert "decided on 3 times" in page.text
         assert "Worth knowing Something odd." in page.text
 
     def test_same_model_and_superiority(self, tmp_path):

@@ -1,0 +1,44 @@
+"""Small experiments on simulated models that really run, in the process of the test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptmigrate.config import parse_config
+from promptmigrate.pipeline import Run, migrate
+from promptmigrate.simulate import worlds
+
+PROMPT = "Decide which queue should take care of this support ticket.\n\n{{ticket}}"
+
+
+def migrated(folder: Path, *, rows: int = 160, **changes: Any) -> Run:
+    """Run an experiment in ``folder``, with ``changes`` to its top level."""
+    lines = [
+        json.dumps({"inputs": dict(row.inputs), "reference": row.expected, "group": f"s{index}",
+                    "expectations": {"expected_response": row.expected}})
+        for index, row in enumerate(worlds()["triage"].rows(rows, seed=3))
+    ]  # fmt: skip
+    (folder / "calls.jsonl").write_text("\n".join(lines))
+    config = parse_config(
+        {
+            "name": "triage",
+            "prompt": {"text": PROMPT},
+            "source": {"model": "sim/triage-large", "params": {"temperature": 0}},
+            "targets": [{"model": "sim/triage-small", "params": {"temperature": 0}}],
+            "data": {"traces": {"file": "calls.jsonl"}},
+            "scorers": [{"use": "label_match"}],
+            "search": {"reflection_model": "sim/editor"},
+            "budget": {"calls": 900},
+            "gate": {"margin": 0.1},
+            "mlflow": {"tracking_uri": f"sqlite:///{folder}/mlflow.db"},
+            **changes,
+        }
+    )
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        return migrate(config, folder=folder, runs=folder / "runs")
