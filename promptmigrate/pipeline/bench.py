@@ -78,7 +78,10 @@ def open_bench(
     program, per_row = ready.components, calls_per_row(scorers)
     asks = 1 if program is None else program.calls
     budget = plan(config, dataset, ready.typical, per_row - 1 + asks, door, judged=per_row - 1)
-    log = stack.enter_context(OutcomeLog(run.outcomes if crew.leads else run.outcomes_of(crew.index)))
+    outcomes = run.outcomes if crew.leads else run.outcomes_of(crew.index)
+    # What a search has asked is not asked again once it has ended: its lines are all that there will be.
+    goes_on = any(run.search(target).exists() for target in range(len(config.targets)))
+    log = stack.enter_context(OutcomeLog(outcomes, goes_on=goes_on))
     at_a_time = budget.concurrency
     runner = (
         None

@@ -10,6 +10,7 @@ from promptmigrate.lm import Door
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.first_look import before, contact
 from promptmigrate.pipeline.gate import original_variant, production_variant
+from promptmigrate.pipeline.kept import Ended, Searches
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.searching import search
@@ -26,6 +27,8 @@ class Contender:
     original: Variant
     """The old prompt on this model."""
     found: SearchResult
+    asked: int = 0
+    """Most calls that a program was seen to make for a row."""
 
 
 def compete(
@@ -37,10 +40,12 @@ def compete(
     say: Listener,
     *,
     study: str | None,
+    searches: Searches,
 ) -> tuple[Contender, ...]:
     """Search for the best Variant of each target, within the budget that the gate leaves.
 
-    All targets are contacted first: a name that is wrong shows before much is spent.
+    All targets are contacted first: a name that is wrong shows before much is spent. Searches that have ended
+    are not made again.
 
     Raises:
         BudgetExceeded: a call did not fit.
@@ -49,29 +54,39 @@ def compete(
     """
     production, dataset = production_variant(config, ready.prompt), ready.dataset
     singles = config.single()
-    for single in singles:
+    ended = [searches.ended(index) for index in range(len(singles))]
+    for single in singles if None in ended else ():
         original = original_variant(single, ready.prompt)
         contact(config, production, original, dataset, evaluator, door, plan)
     found: list[Contender] = []
     handed_on: list[Prompt] = []
     for index, single in enumerate(singles):
         original = original_variant(single, ready.prompt)
-        say.stage(f"Before: the production prompt on {original.model}")
-        known = before(original, dataset, evaluator, plan, say)
-        say.stage(f"Search: {config.search.strategy}" + (f", {original.model}" if len(singles) > 1 else ""))
-        result = search(
-            single,
-            dataset,
-            original,
-            evaluator,
-            door,
-            plan,
-            say,
-            known=known,
-            target=index,
-            prompts=(*ready.seeds, *handed_on),
-            study=study,
-        )
+        title = f"Search: {config.search.strategy}" + (f", {original.model}" if len(singles) > 1 else "")
+        end = ended[index]
+        if end is None:
+            say.stage(f"Before: the production prompt on {original.model}")
+            known = before(original, dataset, evaluator, plan, say)
+            say.stage(title)
+            result = search(
+                single,
+                dataset,
+                original,
+                evaluator,
+                door,
+                plan,
+                say,
+                known=known,
+                target=index,
+                prompts=(*ready.seeds, *handed_on),
+                study=study,
+            )
+            end = searches.keep(index, Ended.of(result, dataset, evaluator, [production, original]))
+        else:
+            say.stage(f"{title}, ended before")
+        end.recall(dataset, evaluator, [production, original])
+        result = end.found
+        say.note(f"search: {result.stopped}")
         found.append(Contender(config=single, original=original, found=result))
         if result.best.prompt.digest not in {ready.prompt.digest, *(prompt.digest for prompt in handed_on)}:
             handed_on.append(result.best.prompt)

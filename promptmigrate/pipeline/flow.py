@@ -22,6 +22,7 @@ from promptmigrate.pipeline.crew import ALONE, Crew, storage_url
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.finish import finish
 from promptmigrate.pipeline.gate import Gate, production_variant, run_gate
+from promptmigrate.pipeline.kept import Searches, recorded
 from promptmigrate.pipeline.meeting import Meeting
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import production_prompt
@@ -83,15 +84,16 @@ def migrate(
     with ExitStack() as stack:
         bench = open_bench(config, folder, runs, run_dir, crew, say, stack, record_to, replay_from)
         run, ready = bench.ready.run, bench.ready
+        meeting = _meeting(config, stack)
+        searches = Searches(run, meeting) if record_to is None else recorded(run, config)
         say.note(bench.forecast.line())
         if not say.confirm(bench.forecast):
             raise UsageError("stopped before anything was spent")
         record.begin(run, config, ready, started)
-        meeting = _meeting(config, stack)
         if meeting is not None:
             meeting.open(run)
         with crew.started(run.path):
-            contenders, gate = _decide(config, bench, runs, crew, say)
+            contenders, gate = _decide(config, bench, runs, crew, say, searches)
         found = _finished(config, bench, contenders, gate, started, say)
         if meeting is not None:
             meeting.done(run)
@@ -134,8 +136,8 @@ def assist(
             run_dir = meeting.join(config, prompt.digest, runs, say).path
         runs = home(run_dir, runs)
         bench = open_bench(config, folder, runs, run_dir, crew, say, stack, None, None)
-        contenders, gate = _decide(config, bench, runs, crew, say)
         run = bench.ready.run
+        contenders, gate = _decide(config, bench, runs, crew, say, Searches(run, meeting))
         if meeting is not None:
             if not meeting.take_over(run):
                 return None
@@ -168,12 +170,14 @@ def _held(run: RunDir, stack: ExitStack) -> bool:
 
 
 def _decide(
-    config: Config, bench: Bench, runs: Path, crew: Crew, say: Listener
+    config: Config, bench: Bench, runs: Path, crew: Crew, say: Listener, searches: Searches
 ) -> tuple[tuple[Contender, ...], Gate]:
     ready = bench.ready
     search = compete if bench.runner is None else partial(compete_program, bench.runner)
-    contenders = search(config, ready, bench.evaluator, bench.door, bench.plan, say, study=bench.study)
-    agreed = settled(bench.plan, ready.components, bench.runner)
+    contenders = search(
+        config, ready, bench.evaluator, bench.door, bench.plan, say, study=bench.study, searches=searches
+    )
+    agreed = settled(bench.plan, ready.components, max(contender.asked for contender in contenders))
     # What was found so far is kept, whatever happens to the gate.
     record.keep(ready.run, [contender.found.best for contender in contenders])
     candidates = [contender.found.best for contender in contenders]

@@ -18,7 +18,7 @@ from promptmigrate.pipeline.rundir import RunDir
 
 _WAIT_S = 60.0
 _POLL_S = 1.0
-_RUN, _DONE = "run", "done"
+_RUN, _DONE, _SEARCH = "run", "done", "search"
 
 
 class Meeting:
@@ -89,6 +89,14 @@ class Meeting:
                 return self._board.read(run.id, _DONE) is None
             time.sleep(_POLL_S)
         return False
+
+    def search(self, run: RunDir, target: int) -> str | None:
+        """What the search of ``target`` came to, as some worker settled it; None: nobody has."""
+        return self._board.read(run.id, f"{_SEARCH}.{target}")
+
+    def settle_search(self, run: RunDir, target: int, text: str) -> str:
+        """Settle what the search of ``target`` came to, unless a worker has; what counts for all."""
+        return self._board.post(run.id, f"{_SEARCH}.{target}", text)
 
     def close(self) -> None:
         """Leave; a lead ends with it."""

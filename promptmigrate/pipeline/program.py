@@ -149,13 +149,15 @@ def _without_variables(text: str) -> str:
     return template.render(text, dict.fromkeys(template.variables(text), ""))
 
 
-def settled(plan: Plan, components: Components | None, runner: ProgramRunner | None) -> Plan:
-    """``plan`` with what the program was seen to ask per row, if that is more than planned."""
-    if components is None or runner is None:
-        return plan
-    most = max((len(ran.steps) for _, ran in runner.runs), default=0)
-    more = most - components.calls
-    if more <= 0:
+def asked(runner: ProgramRunner) -> int:
+    """The most calls that the program was seen to make for a row."""
+    return max((len(ran.steps) for _, ran in runner.runs), default=0)
+
+
+def settled(plan: Plan, components: Components | None, most: int) -> Plan:
+    """``plan`` with the calls that a row was seen to take, where ``most`` is more than planned."""
+    more = 0 if components is None else most - components.calls
+    if components is None or more <= 0:
         return plan
     sides = plan.targets + plan.rerun
     return replace(

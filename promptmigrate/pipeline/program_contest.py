@@ -12,8 +12,10 @@ from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.first_look import before, contact
 from promptmigrate.pipeline.gate import original_variant, production_variant
+from promptmigrate.pipeline.kept import Ended, Searches
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
+from promptmigrate.pipeline.program import asked
 from promptmigrate.pipeline.program_search import JointSearch
 from promptmigrate.types import Prompt, Variant
 
@@ -31,6 +33,7 @@ def compete_program(
     say: Listener,
     *,
     study: str | None,
+    searches: Searches,
 ) -> tuple[Contender, ...]:
     """Search for the best prompts of a program for each target, as :func:`compete` does for one prompt.
 
@@ -42,35 +45,46 @@ def compete_program(
     """
     production = production_variant(config, ready.prompt, ready.components)
     singles = config.single()
-    for single in singles:
+    ended = [searches.ended(index) for index in range(len(singles))]
+    for single in singles if None in ended else ():
         original = original_variant(single, ready.prompt, ready.components)
         contact(config, production, original, ready.dataset, evaluator, door, plan)
     seen: Evaluation | None = None
-    if plan.rerun:
+    if plan.rerun and None in ended:
         seen = _production_seen(production, ready, evaluator)
         plan = replace(plan, search_calls=plan.search_calls - _SEEN_ROWS * plan.calls_per_row)
     found: list[Contender] = []
     handed_on: dict[str, list[Prompt]] = {}
     for index, single in enumerate(singles):
         original = original_variant(single, ready.prompt, ready.components)
-        say.stage(f"Before: the production prompts on {original.model}")
-        result = JointSearch(
-            config=single,
-            ready=ready,
-            production=production,
-            original=original,
-            runner=runner,
-            evaluator=evaluator,
-            door=door,
-            plan=plan,
-            say=say,
-            known=before(original, ready.dataset, evaluator, plan, say),
-            target=index,
-            prompts={name: list(prompts) for name, prompts in handed_on.items()},
-            study=study,
-            max_cost_usd=_cost_limit(config, production, seen),
-        ).run()
-        found.append(Contender(config=single, original=original, found=result))
+        sides = [production, original]
+        end = ended[index]
+        if end is None:
+            say.stage(f"Before: the production prompts on {original.model}")
+            result = JointSearch(
+                config=single,
+                ready=ready,
+                production=production,
+                original=original,
+                runner=runner,
+                evaluator=evaluator,
+                door=door,
+                plan=plan,
+                say=say,
+                known=before(original, ready.dataset, evaluator, plan, say),
+                target=index,
+                prompts={name: list(prompts) for name, prompts in handed_on.items()},
+                study=study,
+                max_cost_usd=_cost_limit(config, production, seen),
+            ).run()
+            most = asked(runner)
+            end = searches.keep(index, Ended.of(result, ready.dataset, evaluator, sides, asked=most))
+        else:
+            say.stage(f"Search: {config.search.strategy}, {original.model}, ended before")
+            say.note(f"search: {end.found.stopped}")
+        end.recall(ready.dataset, evaluator, sides)
+        result = end.found
+        found.append(Contender(config=single, original=original, found=result, asked=end.asked))
         for name, prompt in result.best.components.items():
             if prompt != original.components[name] and prompt not in handed_on.setdefault(name, []):
                 handed_on[name].append(prompt)

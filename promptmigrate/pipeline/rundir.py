@@ -53,6 +53,10 @@ class RunDir:
         """URL of the Optuna study of the search."""
         return f"sqlite:///{self.path.resolve() / 'study.sqlite'}"
 
+    def search(self, target: int) -> Path:
+        """What the search of ``target`` (counted from 0) came to, once it has ended."""
+        return self.path / "searches" / f"{target}.json"
+
     @property
     def verdict(self) -> Path:
         """The verdict and its numbers."""
@@ -160,6 +164,26 @@ def read_json(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise StorageError(f"{path} does not hold a JSON object")
     return value
+
+
+def first_written(path: Path, text: str) -> str:
+    """Write ``text``, unless another process has written ``path`` before; what is there then.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not path.exists():
+            atomic_write(path, text)
+        return path.read_text("utf-8")
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

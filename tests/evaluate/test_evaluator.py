@@ -69,6 +69,19 @@ def test_every_variant_on_every_example(server: Foreign, tmp_path: Path):
     assert {line["variant"] for line in lines} == {variant("grand").id, variant("petite").id}
 
 
+def test_a_log_that_goes_on_holds_every_outcome_once(server: Foreign, tmp_path: Path):
+    path = tmp_path / "outcomes.jsonl"
+    for goes_on, rows in ((False, examples(10)), (True, examples(15))):
+        with door(server, tmp_path) as opened, OutcomeLog(path, goes_on=goes_on) as log:
+            evaluator = Evaluator(opened, [Measure(scorer=exact_match())], log=log)
+            evaluator.run([variant("grand")], rows, phase="search")
+        whole = path.read_bytes()
+        path.write_bytes(whole + whole.splitlines()[0][:-30])  # a crash came in the middle of a line
+    lines = [json.loads(line) for line in path.read_text().splitlines()[:-1]]
+    assert sorted(line["example"] for line in lines) == sorted(row.id for row in examples(15))
+    assert path.read_bytes().count(b"\n") == 15
+
+
 def test_a_second_process_pays_nothing(server: Foreign, tmp_path: Path):
     for _ in range(2):
         with door(server, tmp_path) as opened:

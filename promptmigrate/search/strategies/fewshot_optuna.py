@@ -4,8 +4,8 @@ Demos are bootstrapped once, as in ``fewshot``; then Optuna tries them one at a 
 
 Where it cannot hold the rules of a strategy, and what is done:
 
-- Its sampler takes no seed: two runs may choose different demos. It is not deterministic, and a run that is
-  resumed may end with another winner (calls that were made are still not repeated).
+- Its sampler takes no seed: two runs may choose different demos. It is not deterministic, and a run that was
+  killed before its search had ended may end with another winner (calls that were made are not repeated).
 - Its prompts have exactly one demo, whatever ``max_demos`` says. The prompt that it bootstraps with has up to
   16 labelled ones; it was measured, so it is compared in the end as well.
 - It fails where there is nothing to choose from; labelled rows fill up what was not bootstrapped.
