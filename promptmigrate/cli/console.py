@@ -80,7 +80,11 @@ class ConsoleListener(Listener):
         self._end_bar()
         if self._quiet:
             self._out.print(f"  {forecast.line()}", markup=False, soft_wrap=True)
-        return typer.confirm("  Go on?", default=False, err=True)
+        try:
+            return typer.confirm("  Go on?", default=False, err=True)
+        except typer.Abort:  # Ctrl-C, or Ctrl-D: the answer of somebody who does not want to
+            self._out.print()
+            return False
 
     def _start_bar(self, progress: Progress) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

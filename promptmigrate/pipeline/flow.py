@@ -17,6 +17,7 @@ from promptmigrate.errors import StorageError, UsageError
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.afford import allowances, within
 from promptmigrate.pipeline.bench import Bench, open_bench
+from promptmigrate.pipeline.complete import complete
 from promptmigrate.pipeline.contest import Contender, compete
 from promptmigrate.pipeline.crew import ALONE, Crew, storage_url
 from promptmigrate.pipeline.events import Listener
@@ -86,9 +87,13 @@ def migrate(
         run, ready = bench.ready.run, bench.ready
         meeting = _meeting(config, stack)
         searches = Searches(run, meeting) if record_to is None else recorded(run, config)
-        say.note(bench.forecast.line())
-        if not say.confirm(bench.forecast):
-            raise UsageError("stopped before anything was spent")
+        if replay_from is None and complete(config, bench, searches):
+            say.note("forecast: nothing; this run has its verdict, and all its answers are kept")
+        else:
+            say.note(bench.forecast.line())
+            if not say.confirm(bench.forecast):
+                more = "more " if sum(bench.door.account().calls.values()) else ""
+                raise UsageError(f"stopped before anything {more}was spent")
         record.begin(run, config, ready, started)
         if meeting is not None:
             meeting.open(run)

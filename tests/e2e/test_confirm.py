@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,8 @@ def server() -> Iterator[Foreign]:
         yield running
 
 
-def in_a_terminal(work: Project, answer: str) -> tuple[int, str]:
-    """Exit code and all that was shown."""
+def in_a_terminal(work: Project, answer: bytes | signal.Signals) -> tuple[int, str]:
+    """Exit code and all that was shown; ``answer`` is typed, or sent as Ctrl-C sends it."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
         work.command("migrate", str(work.write())),
@@ -46,19 +47,43 @@ def in_a_terminal(work: Project, answer: str) -> tuple[int, str]:
         shown += part
         if b"Go on?" in shown and not asked:
             asked = True
-            os.write(ours, f"{answer}\n".encode())
+            if isinstance(answer, bytes):
+                os.write(ours, answer)
+            else:
+                running.send_signal(answer)
     os.close(ours)
     return running.wait(), shown.decode("utf-8", "replace")
 
 
+CTRL_D = b"\x04"
+
+
 def test_no_ends_the_run_before_a_call_and_yes_goes_on(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server)
-    code, shown = in_a_terminal(work, "n")
-    assert code == 2, shown
-    assert "forecast: " in shown
-    assert "stopped before anything was spent" in shown
-    assert server.calls == 0
-    assert not list(tmp_path.glob("runs/moods/*/run.json"))
-    code, shown = in_a_terminal(work, "y")
+    for answer in (b"n\n", b"\n", CTRL_D, signal.SIGINT):
+        code, shown = in_a_terminal(work, answer)
+        assert code == 2, shown
+        assert "forecast: " in shown
+        assert shown.splitlines()[-1] == "promptmigrate: stopped before anything was spent"
+        assert "Abort" not in shown
+        assert server.calls == 0
+        assert not list(tmp_path.glob("runs/moods/*/run.json"))
+    code, shown = in_a_terminal(work, b"y\n")
     assert code == 0, shown
     assert "PROMOTE" in shown
+
+    # Nobody is asked for money that will not be spent.
+    calls = server.calls
+    code, shown = in_a_terminal(work, b"n\n")
+    assert code == 0, shown
+    assert "forecast: nothing; this run has its verdict, and all its answers are kept" in shown
+    assert "Go on?" not in shown
+    assert server.calls == calls
+
+    # Answers that are lost cost money again.
+    for path in tmp_path.glob("runs/calls.sqlite*"):
+        path.unlink()
+    code, shown = in_a_terminal(work, b"n\n")
+    assert code == 2, shown
+    assert shown.splitlines()[-1] == "promptmigrate: stopped before anything more was spent"
+    assert server.calls == calls
