@@ -64,6 +64,8 @@ def excess(
     totals: Collection[Totals],
     seconds: Callable[[], float],
     under_way: Callable[[], Worst],
+    whole: BudgetConfig | None = None,
+    part: str = "",
 ) -> Excess | None:
     """The first budget that ``wanted`` would go over.
 
@@ -73,17 +75,24 @@ def excess(
     in a row still leave four tenths of it. One request alone may take all.
 
     ``seconds`` gives the wall time of the run, ``under_way`` the worst case of all requests that
-    live workers have sent; both are asked only where they are needed.
+    live workers have sent; both are asked only where they are needed. ``budget`` may be the share of ``part``
+    in the ``whole``, which is what the user has written and can raise.
     """
     if budget is None:
         return None
+
+    def named(limit: str, unit: str) -> str:
+        held, written = getattr(budget, limit), getattr(whole, limit, None)
+        if not part or written is None:
+            return f"the budget of {_amount(held, unit)}"
+        share = str(held) if limit == "calls" else _amount(held, unit)
+        return f"the share of {part} in the budget ({share} of {_amount(written, unit)})"
+
     if budget.calls is not None and (sent := sum(row.sent for row in totals)) + 1 > budget.calls:
-        return Excess(
-            f"the budget of {budget.calls} calls is used up ({sent} sent); raise budget.calls", True
-        )
+        return Excess(f"{named('calls', 'calls')} is used up ({sent} sent); raise budget.calls", True)
     if budget.minutes is not None and (used := seconds() / 60) >= budget.minutes:
         return Excess(
-            f"the budget of {_time(budget.minutes)} is used up ({_time(used)} so far); raise budget.minutes",
+            f"{named('minutes', 'min')} is used up ({_time(used)} so far); raise budget.minutes",
             True,
         )
     if budget.tokens is not None:
@@ -92,8 +101,8 @@ def excess(
         sent_tokens = under_way().tokens
         if used_tokens + wanted.tokens > budget.tokens:
             return Excess(
-                f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of the budget of "
-                f"{budget.tokens} are used{_held(held_tokens)}; raise budget.tokens",
+                f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of "
+                f"{named('tokens', '')} are used{_held(held_tokens)}; raise budget.tokens",
                 used_tokens - sent_tokens + wanted.tokens > budget.tokens,
             )
         if _risky(sent_tokens, wanted.tokens, budget.tokens - used_tokens):
@@ -106,7 +115,7 @@ def excess(
         if used_usd + wanted.nanousd > limit:
             return Excess(
                 f"the next call may cost {wanted.nanousd / NANO:.6f} USD and {used_usd / NANO:.6f} of "
-                f"the budget of {budget.usd:g} USD is used{_held(held_usd / NANO)}; raise budget.usd",
+                f"{named('usd', 'USD')} is used{_held(held_usd / NANO)}; raise budget.usd",
                 used_usd - sent_usd + wanted.nanousd > limit,
             )
         if _risky(sent_usd, wanted.nanousd, limit - used_usd):
@@ -122,6 +131,13 @@ def _risky(under_way: int, wanted: int, free: int) -> bool:
 def at_once(left: float, worst: float) -> int:
     """How many requests with this worst case may be under way where so much of a budget is left."""
     return max(1, int(left / (_AT_RISK * worst)))
+
+
+def _amount(value: float, unit: str) -> str:
+    """What a budget allows, for people."""
+    if unit == "min":
+        return _time(value)
+    return f"{value:g} USD" if unit == "USD" else f"{value} {unit}".strip()
 
 
 def _time(minutes: float) -> str:

@@ -155,12 +155,13 @@ class Door:
         """Run a coroutine on the Door's loop and give its result; Ctrl-C cancels it and what it started."""
         return self._loop.run(coroutine)
 
-    def limit(self, budget: BudgetConfig | None) -> None:
+    def limit(self, budget: BudgetConfig | None, part: str = "") -> None:
         """Hold to ``budget`` from now on; what was spent before counts.
 
-        So one part of a run can be kept from using what another will need.
+        So one part of a run can be kept from using what another will need; ``part`` says which, for the
+        messages of errors, until a limit without it holds for the whole again.
         """
-        self._ledger.limit(budget)
+        self._ledger.limit(budget, part)
 
     def preflight(self, models: Iterable[str]) -> None:
         """Check that every model could be asked: key present and accepted, endpoint reachable, model served.

@@ -65,6 +65,7 @@ class Ledger:
         others: Callable[[Session], set[int]] | None = None,
     ) -> None:
         self._database, self._budget = database, budget
+        self._whole, self._part = budget, ""
         self._worker = secrets.randbits(38) if worker is None else worker
         self._account = Account(database, run, self._worker)
         self._others = others
@@ -108,9 +109,14 @@ class Ledger:
         """Read what other workers have spent since."""
         await self._batch.ask(lambda _: True)
 
-    def limit(self, budget: BudgetConfig | None) -> None:
-        """Hold to ``budget`` from now on; what was spent before counts."""
-        self._budget = budget
+    def limit(self, budget: BudgetConfig | None, part: str = "") -> None:
+        """Hold to ``budget`` from now on; what was spent before counts.
+
+        ``part`` says whose share of the budget before this is.
+        """
+        self._budget, self._part = budget, part
+        if not part:
+            self._whole = budget
 
     def settle(self, number: int, *, tokens: int, usd: float | None) -> None:
         """The request was answered (or refused, with 0 tokens and 0 USD) at this real cost."""
@@ -222,6 +228,8 @@ class Ledger:
             totals=self._account.totals.values(),
             seconds=lambda: self.seconds,
             under_way=lambda: self._under_way(session),
+            whole=self._whole,
+            part=self._part,
         )
         if over is not None:
             if over.final:

@@ -90,7 +90,7 @@ def cache_file(path: Path) -> Sqlite:
     Raises:
         StorageError: it cannot be used.
     """
-    return Sqlite(path, _CACHE, "the call cache")
+    return Sqlite(path, _CACHE, "the call cache", "its answers are then asked for and paid again")
 
 
 def ledger_file(path: Path | None) -> Sqlite:
@@ -99,4 +99,4 @@ def ledger_file(path: Path | None) -> Sqlite:
     Raises:
         StorageError: it cannot be used.
     """
-    return Sqlite(path, _LEDGER, "the ledger")
+    return Sqlite(path, _LEDGER, "the ledger", "what the run has spent does not count any more then")

@@ -27,6 +27,7 @@ class Sqlite:
         path: the file.
         steps: the schema; each step brings a file one version on, and its number is kept in the file.
         what: what it holds, for messages.
+        lost: what it means to begin without it, for messages.
 
     Raises:
         StorageError: unreadable, not a database, read-only, or written by a newer version.
@@ -36,9 +37,9 @@ class Sqlite:
     for_update = ""
     dated = False
 
-    def __init__(self, path: Path | None, steps: Sequence[str], what: str) -> None:
-        self._path, self._what = path, what
-        self._connection = _connect(path, steps, what)
+    def __init__(self, path: Path | None, steps: Sequence[str], what: str, lost: str) -> None:
+        self._path, self._what, self._lost = path, what, lost
+        self._connection = _connect(path, steps, what, lost)
         self.write = self._connection.execute
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -90,10 +91,10 @@ class Sqlite:
 
     def unusable(self, error: Exception) -> StorageError:
         """The error for this file."""
-        return _unusable(self._what, self._path, error)
+        return _unusable(self._what, self._path, self._lost, error)
 
 
-def _connect(path: Path | None, steps: Sequence[str], what: str) -> sqlite3.Connection:
+def _connect(path: Path | None, steps: Sequence[str], what: str, lost: str) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         if path is not None:
@@ -109,7 +110,7 @@ def _connect(path: Path | None, steps: Sequence[str], what: str) -> sqlite3.Conn
         if found > len(steps):
             raise StorageError(
                 f"{what} {path} was written by a newer promptmigrate (format {found}, this one reads "
-                f"{len(steps)}); update promptmigrate or name another file"
+                f"{len(steps)}); update promptmigrate, or move that file away: {lost}"
             )
         for step in steps[found:]:
             for statement in step.split(";"):
@@ -121,7 +122,7 @@ def _connect(path: Path | None, steps: Sequence[str], what: str) -> sqlite3.Conn
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
-        raise _unusable(what, path, error) from error
+        raise _unusable(what, path, lost, error) from error
     except StorageError:
         if connection is not None:
             connection.close()
@@ -142,7 +143,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _unusable(what: str, path: Path | None, error: Exception) -> StorageError:
+def _unusable(what: str, path: Path | None, lost: str, error: Exception) -> StorageError:
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if full or getattr(error, "errno", None) == errno.ENOSPC:
@@ -150,6 +151,8 @@ def _unusable(what: str, path: Path | None, error: Exception) -> StorageError:
             f"{what} {path} cannot be written: {reason}; free some space and run the same command again: "
             "what was stored is kept"
         )
+    if path is None:
+        return StorageError(f"{what} in memory cannot be used: {reason}")
     return StorageError(
-        f"{what} {path or 'in memory'} cannot be used: {reason}; name another file or remove it"
+        f"{what} {path} cannot be used: {reason}; make it readable and writable, or move it away: {lost}"
     )

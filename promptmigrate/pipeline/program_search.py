@@ -75,7 +75,7 @@ class JointSearch:
     def run(self) -> SearchResult:
         """The best prompts found: rounds over the components, until one brings nothing or the calls end."""
         number, exceeded = 1, None
-        self.door.limit(self.plan.search_budget(self.config, self.target))
+        self.door.limit(self.plan.search_budget(self.config, self.target), part="the search")
         try:
             # The first round had a part of the calls: if it brought nothing, more of them may.
             while self._round(number) or number == 1:

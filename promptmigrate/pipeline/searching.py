@@ -76,7 +76,7 @@ def search(
         price_of=door.price,
         log=say.note,
     )
-    door.limit(plan.search_budget(config, target))
+    door.limit(plan.search_budget(config, target), part="the search")
     try:
         return strategy(config.search.strategy).search(problem)
     finally:

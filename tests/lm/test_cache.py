@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +209,11 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, damage: Callable[[Path], Non
     with pytest.raises(StorageError, match=r"store\.sqlite") as caught:
         Door.open(cache=path) if which == "cache" else Door.open(ledger=path)
     assert "\n" not in str(caught.value)
+    lost = {
+        "cache": "its answers are then asked for and paid again",
+        "ledger": "what the run has spent does not count any more then",
+    }
+    assert re.search(f"move (it|that file) away: {lost[which]}$", str(caught.value))
 
 
 def test_a_file_under_a_file(tmp_path: Path) -> None:

@@ -176,6 +176,23 @@ def test_minutes_and_seconds_are_written_as_such() -> None:
     assert said(0.01, 0.61) == "the budget of 0.6 s is used up (0.61 s so far); raise budget.minutes"
 
 
+def test_a_share_of_the_budget_is_told_beside_what_can_be_raised(provider: Provider, opened: Opened) -> None:
+    door = opened(budget=BudgetConfig(calls=9, usd=5, tokens=10_000_000, minutes=90))
+    door.complete(ask("0"))
+    shares = {
+        "calls": (1, r"the share of the search in the budget \(1 of 9 calls\) is used up \(1 sent\)"),
+        "minutes": (1e-7, r"\([\de.-]+ s of 90 min\) is used up"),
+        "tokens": (1, r"of the share of the search in the budget \(1 of 10000000\) are used"),
+    }
+    for limit, (share, said) in shares.items():
+        door.limit(BudgetConfig(**{limit: share}), part="the search")
+        with pytest.raises(BudgetExceeded, match=rf"{said}.*; raise budget\.{limit}"):
+            door.complete(ask("1"))
+    door.limit(BudgetConfig(calls=1))
+    with pytest.raises(BudgetExceeded, match=r"^the budget of 1 calls is used up \(1 sent\)"):
+        door.complete(ask("1"))
+
+
 def test_a_call_is_cut_off_when_the_minutes_are_over(provider: Provider, opened: Opened) -> None:
     provider.default = slow(30)
     reply = opened(budget=BudgetConfig(minutes=0.5 / 60)).complete(ask())
