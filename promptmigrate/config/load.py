@@ -70,11 +70,13 @@ def parse_config(data: object, *, lines: Lines | None = None, file: Path | None 
         config = Config.model_validate(data)
     except ValidationError as error:
         raise _config_error(error, lines or Lines(), file) from error
-    given = {"prompt": config.prompt} if config.prompt is not None else {}
-    given.update({f"prompts.{name}": prompt for name, prompt in config.prompts.items()})
-    for key, prompt in given.items():
-        line = (lines or Lines()).get(tuple(key.split(".", 1)))
-        _check_prompt(prompt, key, file, line)
+    given: dict[tuple[str | int, ...], str | PromptConfig] = {}
+    if config.prompt is not None:
+        given["prompt",] = config.prompt
+    given.update({("prompts", name): prompt for name, prompt in config.prompts.items()})
+    given.update({("search", "prompts", n): prompt for n, prompt in enumerate(config.search.prompts)})
+    for place, prompt in given.items():
+        _check_prompt(prompt, ".".join(map(str, place)), file, _line(lines or Lines(), place))
     for place, said in mistakes(config):
         raise ConfigError(said, file=file, line=_line(lines or Lines(), place), key=".".join(map(str, place)))
     return config
@@ -99,9 +101,11 @@ def _check_prompt(given: str | PromptConfig, key: str, file: Path | None, line: 
                 key=key,
             )
     elif not given.startswith("prompts:/"):
+        beside = (file.parent if file else Path()) / given
+        other = "a mapping with text, messages or file"
+        form = f"for that file {{file: {given}}}" if beside.is_file() else other
         raise ConfigError(
-            f"{key}: {given!r} must be prompts:/name@alias or prompts:/name/version, "
-            "or a mapping with text, messages or file",
+            f"{key}: {given!r} must be prompts:/name@alias or prompts:/name/version, or {form}",
             file=file,
             line=line,
             key=key,

@@ -17,7 +17,7 @@ from promptmigrate.pipeline.crew import Crew
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.program import Components, components
 from promptmigrate.pipeline.rundir import RunDir, check_writable, run_id, unfinished
-from promptmigrate.pipeline.same import changes, check_same, inputs_digest
+from promptmigrate.pipeline.same import Inputs, changes, check_same, inputs_of
 from promptmigrate.publish import current, load
 from promptmigrate.search import strategy
 from promptmigrate.search.text import CHARS_PER_TOKEN
@@ -34,7 +34,7 @@ class Ready:
     """Where the registry has it."""
     seeds: tuple[Prompt, ...]
     """Further prompts to start from."""
-    inputs_digest: str
+    inputs: Inputs
     run: RunDir
     """Held by this process, unless it works for the one that holds it."""
     dataset: Dataset
@@ -82,14 +82,14 @@ def prepare(
     strategy(config.search.strategy)
     for line in unknown_params(config):
         say.note(line)
-    inputs = inputs_digest(config, folder, seeds, code=None if program is None else program.file)
+    inputs = inputs_of(config, folder, seeds, code=None if program is None else program.file)
     say.stage("Harvest")
     run, dataset, warnings = _open(config, prompt, uri, folder, runs, run_dir, inputs, crew, say, stack)
     return Ready(
         prompt=prompt,
         prompt_uri=uri,
         seeds=seeds,
-        inputs_digest=inputs,
+        inputs=inputs,
         run=run,
         dataset=dataset,
         warnings=warnings,
@@ -104,7 +104,7 @@ def _open(
     folder: Path,
     runs: Path,
     run_dir: Path | None,
-    inputs: str,
+    inputs: Inputs,
     crew: Crew,
     say: Listener,
     stack: ExitStack,
@@ -114,9 +114,10 @@ def _open(
     if run_dir is not None:
         given = RunDir(run_dir)
         # The files of another host need not be here: its rows are.
-        check_same(given, config, prompt, str(given.state()["inputs_digest"]) if crew.joined else inputs)
+        began = Inputs(digest=str(given.state()["inputs_digest"])) if crew.joined else inputs
+        check_same(given, config, prompt, began)
         return given, _again(given, crew, stack), ()
-    interrupted = unfinished(root, config.digest, prompt.digest, inputs)
+    interrupted = unfinished(root, config.digest, prompt.digest, inputs.digest)
     if interrupted is not None:
         check_same(interrupted, config, prompt, inputs)
         say.note(f"going on with {interrupted.path}, which was interrupted")
@@ -132,7 +133,7 @@ def _open(
     dataset = harvested.dataset
     check_dataset(dataset)
     check_baseline(config, dataset)
-    run = RunDir(root / run_id(config.digest, prompt.digest, dataset.digest, inputs))
+    run = RunDir(root / run_id(config.digest, prompt.digest, dataset.digest, inputs.digest))
     stack.enter_context(run.held())
     write_dataset(dataset, run.dataset)
     return run, dataset, harvested.profile.warnings

@@ -68,7 +68,13 @@ class RunDir:
         Raises:
             StorageError: the file is not JSON.
         """
-        return read_json(self.path / "run.json", missing_ok=True)
+        try:
+            return read_json(self.path / "run.json", missing_ok=True)
+        except StorageError as error:
+            raise StorageError(
+                f"{error}; it says what the run in this folder began with: move {self.path} away and run the "
+                "same command again (the answers are kept in the call cache)"
+            ) from error
 
     def write_state(self, **values: Any) -> None:
         """Merge ``values`` into ``run.json``."""
@@ -109,7 +115,7 @@ def run_id(config: str, prompt: str, dataset: str, inputs: str) -> str:
 def unfinished(runs: Path, config: str, prompt: str, inputs: str) -> RunDir | None:
     """An interrupted run of the same configuration, prompt and files, to go on with its own dataset."""
     for state in sorted(runs.glob("*/run.json")):
-        values = read_json(state)
+        values = RunDir(state.parent).state()
         if (
             values.get("config_digest") == config
             and values.get("prompt_digest") == prompt

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,33 @@ from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.types import Prompt
 
 
-def inputs_digest(
-    config: Config, folder: Path, prompts: Sequence[Prompt], *, code: Path | None = None
-) -> str:
-    """Digest of what an experiment names beside itself: the data file, cards, prompts to start from, and
-    the file that its program is written in (``code``)."""
-    found = hashlib.sha256()
-    for prompt in prompts:
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What an experiment names beside itself."""
+
+    digest: str
+    """Of all of it."""
+    each: Mapping[str, str] = field(default_factory=dict)
+    """Key and name, for people -> digest."""
+
+
+def inputs_of(config: Config, folder: Path, prompts: Sequence[Prompt], *, code: Path | None = None) -> Inputs:
+    """The data file, cards, prompts to start from, and the file that the program is written in (``code``)."""
+    found, each = hashlib.sha256(), {}
+    for index, prompt in enumerate(prompts):
         found.update(prompt.digest.encode())
-    names = [config.data.traces.file, *(scorer.calibration for scorer in config.scorers)]
-    if code is not None:
-        names.append(str(code))
-    for name in names:
+        each[f"search.prompts.{index}"] = prompt.digest
+    names = {"data.traces.file": config.data.traces.file}
+    names |= {f"scorers.{n}.calibration": scorer.calibration for n, scorer in enumerate(config.scorers)}
+    names["program"] = None if code is None else str(code)
+    for key, name in names.items():
         path = None if name is None else located(name, folder)
         if path is not None and path.is_file():
             with path.open("rb") as file:
-                found.update(hashlib.file_digest(file, "sha256").digest())
-    return "sha256:" + found.hexdigest()
+                content = hashlib.file_digest(file, "sha256")
+            found.update(content.digest())
+            each[f"{key} ({name})"] = "sha256:" + content.hexdigest()
+    return Inputs(digest="sha256:" + found.hexdigest(), each=each)
 
 
 def located(name: str, folder: Path) -> Path:
@@ -39,7 +50,7 @@ def located(name: str, folder: Path) -> Path:
     return folder / name if (folder / name).exists() else Path(name)
 
 
-def changes(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> list[str]:
+def changes(run: RunDir, config: Config, prompt: Prompt, inputs: Inputs) -> list[str]:
     """What differs between the experiment of ``run`` and this one, in words; empty: nothing.
 
     Raises:
@@ -54,12 +65,15 @@ def changes(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> list[st
         found = found or ["the configuration"]
     if state.get("prompt_digest") != prompt.digest:
         found.append("the production prompt")
-    if state.get("inputs_digest") != inputs:
-        found.append("a file that the experiment names (data, calibration, search.prompts or program)")
+    if state.get("inputs_digest") != inputs.digest:
+        old = state.get("inputs", {})
+        # What was not there before, or is not there now, is a change of the configuration.
+        named = [f"the content of {name}" for name, now in inputs.each.items() if old.get(name, now) != now]
+        found += named or ["a file that the experiment names (data, calibration, search.prompts or program)"]
     return found
 
 
-def check_same(run: RunDir, config: Config, prompt: Prompt, inputs: str) -> None:
+def check_same(run: RunDir, config: Config, prompt: Prompt, inputs: Inputs) -> None:
     """Refuse to go on in ``run`` with something else than it began with.
 
     Raises:

@@ -125,7 +125,7 @@ def test_a_run_folder_goes_on_only_with_what_it_began_with(server: Foreign, tmp_
     (tmp_path / "calls.jsonl").write_text(rows + rows.splitlines()[0] + "\n")
     result = work.run("migrate", str(work.write()), "--run", str(run))
     assert result.code == 2, result.err
-    assert "a file that the experiment names" in result.err
+    assert "changed since: the content of data.traces.file (calls.jsonl)." in result.err
     (tmp_path / "calls.jsonl").write_text(rows)
     whole = (run / "dataset.parquet").read_bytes()
     (run / "dataset.parquet").write_bytes(whole[:-200] + bytes(200))

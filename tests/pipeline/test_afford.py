@@ -15,6 +15,7 @@ from promptmigrate.pipeline.afford import Allowance, allowances, within
 from promptmigrate.pipeline.plan import Plan, plan
 from promptmigrate.pipeline.prepare import Ready, production_prompt
 from promptmigrate.pipeline.rundir import RunDir
+from promptmigrate.pipeline.same import Inputs
 from promptmigrate.simulate import worlds
 from promptmigrate.types import Dataset, Example, Prompt, Split, Variant
 from scorers import exact_match
@@ -97,7 +98,7 @@ def ready(folder: Path, name: str) -> Ready:
         prompt=Prompt.of(world.prompt if isinstance(world.prompt, str) else list(world.prompt)),
         prompt_uri=None,
         seeds=(),
-        inputs_digest="",
+        inputs=Inputs(digest=""),
         run=RunDir(folder),
         dataset=data,
     )

@@ -257,7 +257,7 @@ def test_a_changed_program_is_not_gone_on_with(work: Project, server: Foreign):
     path = work.folder / f"{module(work.folder)}.py"
     path.write_text(path.read_text() + "\n# changed\n")
     config = load_config(work.folder / "experiment.yaml")
-    with pytest.raises(ConfigError, match="changed since: a file that the experiment names"):
+    with pytest.raises(ConfigError, match=r"changed since: the content of program \(.*flow_"):
         migrate(config, folder=work.folder, runs=work.folder / "runs", run_dir=run)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from promptmigrate.errors import ConfigError, StorageError
 from promptmigrate.files import dump_yaml
-from promptmigrate.pipeline.rundir import RunDir
-from promptmigrate.pipeline.same import changes, check_same, inputs_digest
+from promptmigrate.pipeline.rundir import RunDir, unfinished
+from promptmigrate.pipeline.same import changes, check_same, inputs_of
 from promptmigrate.types import Prompt
 from tests.pipeline.test_plan import PROMPT, config
 
@@ -19,17 +19,19 @@ def begun(tmp_path: Path) -> RunDir:
     (tmp_path / "x.jsonl").write_text('{"x": 1}\n')
     run.path.mkdir(parents=True)
     (run.path / "config.yaml").write_text(dump_yaml(config().model_dump(mode="json", exclude_none=True)))
+    inputs = inputs_of(config(), tmp_path, ())
     run.write_state(
         config_digest=config().digest,
         prompt_digest=PROMPT.digest,
-        inputs_digest=inputs_digest(config(), tmp_path, ()),
+        inputs_digest=inputs.digest,
+        inputs=dict(inputs.each),
         state="running",
     )
     return run
 
 
 def test_the_same_experiment_goes_on(begun: RunDir, tmp_path: Path):
-    check_same(begun, config(), PROMPT, inputs_digest(config(), tmp_path, ()))
+    check_same(begun, config(), PROMPT, inputs_of(config(), tmp_path, ()))
 
 
 @pytest.mark.parametrize(
@@ -45,26 +47,34 @@ def test_a_changed_configuration_is_refused_with_what_changed(
     begun: RunDir, tmp_path: Path, change: dict[str, Any], said: str
 ):
     with pytest.raises(ConfigError, match=said):
-        check_same(begun, config(**change), PROMPT, inputs_digest(config(), tmp_path, ()))
+        check_same(begun, config(**change), PROMPT, inputs_of(config(), tmp_path, ()))
 
 
 def test_a_changed_prompt_or_data_file_is_refused(begun: RunDir, tmp_path: Path):
-    same = inputs_digest(config(), tmp_path, ())
+    same = inputs_of(config(), tmp_path, ())
     with pytest.raises(ConfigError, match="changed since: the production prompt"):
         check_same(begun, config(), Prompt.of("Tell {{x}}"), same)
     (tmp_path / "x.jsonl").write_text('{"x": 2}\n')
-    with pytest.raises(ConfigError, match="a file that the experiment names"):
-        check_same(begun, config(), PROMPT, inputs_digest(config(), tmp_path, ()))
-    assert inputs_digest(config(), tmp_path, (PROMPT,)) != inputs_digest(config(), tmp_path, ())
+    with pytest.raises(ConfigError, match=r"since: the content of data\.traces\.file \(x\.jsonl\)"):
+        check_same(begun, config(), PROMPT, inputs_of(config(), tmp_path, ()))
+    assert inputs_of(config(), tmp_path, (PROMPT,)).digest != inputs_of(config(), tmp_path, ()).digest
 
 
 def test_a_config_that_was_edited_in_the_run_folder_is_noticed(begun: RunDir, tmp_path: Path):
     edited = config(gate={"margin": 0.2}).model_dump(mode="json", exclude_none=True)
     (begun.path / "config.yaml").write_text(dump_yaml(edited))
-    found = changes(begun, config(), PROMPT, inputs_digest(config(), tmp_path, ()))
+    found = changes(begun, config(), PROMPT, inputs_of(config(), tmp_path, ()))
     assert found == ["gate.margin (0.2 -> 0.05)"]
 
 
 def test_a_folder_without_a_run(tmp_path: Path):
     with pytest.raises(StorageError, match="holds no run"):
-        check_same(RunDir(tmp_path), config(), PROMPT, "")
+        check_same(RunDir(tmp_path), config(), PROMPT, inputs_of(config(), tmp_path, ()))
+
+
+def test_a_run_that_cannot_be_read_says_what_to_do(begun: RunDir):
+    (begun.path / "run.json").write_text('{"state": ')
+    said = rf"run\.json cannot be read: .*: move {begun.path} away and run the same command again"
+    for read in (begun.state, lambda: unfinished(begun.path.parent, "c", "p", "i")):
+        with pytest.raises(StorageError, match=said):
+            read()
