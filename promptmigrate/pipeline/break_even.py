@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from promptmigrate.config import Config
 from promptmigrate.types import Dataset
 
 _DAY_S = 86400.0
+_DEARER = 1.005
+"""Times production's cost from which a difference shows when it is written down."""
 _WINDOW_S = 3600.0
 """Traces of a shorter time say nothing about a day."""
 
@@ -43,6 +46,21 @@ def break_even(dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any] |
         found["days"] = spent / saved / traffic
         sentence = f"{cost}; at {traffic:,.0f} calls a day it is earned back in {_span(found['days'])}."
     return {"sentence": sentence, **found}
+
+
+def dearer(config: Config, summary: Mapping[str, Any]) -> str | None:
+    """What to say of a promoted candidate that is dearer than production, where no guardrail limits it."""
+    before = summary["baseline"]["cost_per_call_usd"]
+    after = summary["candidate"]["cost_per_call_usd"]
+    if summary["verdict"] != "PROMOTE" or config.gate.guardrails.cost_ratio is not None:
+        return None
+    if before is None or after is None or after < _DEARER * before or after == before:
+        return None
+    times = f"{after / before:.3g} times what production costs" if before else "more than production"
+    return (
+        f"the candidate costs {times}: ${after:.3g} against ${before:.3g} a call; no limit was set, and "
+        "'gate: {guardrails: {cost_ratio: 1}}' would refuse a dearer one"
+    )
 
 
 def calls_per_day(dataset: Dataset) -> float | None:

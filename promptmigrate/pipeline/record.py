@@ -16,7 +16,7 @@ from promptmigrate.evaluate import Evaluation, Evaluator, Summary
 from promptmigrate.files import atomic_write, dump_yaml
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import program_record, targets
-from promptmigrate.pipeline.break_even import break_even
+from promptmigrate.pipeline.break_even import break_even, dearer
 from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.forecast import Forecast
 from promptmigrate.pipeline.gate import Gate
@@ -179,6 +179,8 @@ def summarise(work: Work) -> dict[str, Any]:
         "mlflow_run_id": None,
     }
     found["break_even"] = break_even(dataset, found)
+    if costs := dearer(config, found):
+        found["warnings"].append(costs)
     if len(work.contenders) > 1:
         found["targets"] = targets.table(gate, work.contenders)
     return found
