@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,21 +14,41 @@ def number(value: float | None, form: str = "{:.3f}", *, none: str = "-") -> str
     return none if value is None else form.format(value)
 
 
+_COSTS = ("$ per\ncall", "p95\nlatency")
+
+
+def _table(title: str | None, style: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """A table whose ``texts`` give way in a narrow terminal; ``numbers``, and a verdict, are never broken."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title=title,
+        title_style=style,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+    for name in texts:
+        table.add_column(name, overflow="fold", no_wrap=name == "verdict")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 def verdict_table(summary: Mapping[str, Any]) -> Table:
     """Production, the old prompt on the new model, and the candidate, side by side."""
     from rich.markup import escape
-    from rich.table import Table
 
     title = "all models are simulated" if summary.get("simulated") else None
-    table = Table(title=title, title_style="italic yellow", show_edge=False, pad_edge=False)
-    for column in ("", "model", "score", "interval", "$ per call", "p95 latency", "rows"):
-        table.add_column(column, justify="left" if column in ("", "model") else "right")
+    table = _table(title, "italic yellow", ("", "model"), ("score", "interval", *_COSTS))
     sides = [
-        ("production", summary["baseline"], "test"),
-        ("old prompt, new model", summary.get("before"), summary.get("before_split", "validation")),
-        ("candidate", summary["candidate"], "test"),
+        ("production", summary["baseline"]),
+        (f"old prompt, new model ({summary.get('before_split', 'validation')} rows)", summary.get("before")),
+        ("candidate", summary["candidate"]),
     ]
-    for name, side, split in sides:
+    for name, side in sides:
         if side is None:
             continue
         interval = side.get("interval")
@@ -39,13 +59,11 @@ def verdict_table(summary: Mapping[str, Any]) -> Table:
             "-" if not interval else f"{interval[0]:.3f} to {interval[1]:.3f}",
             number(side["cost_per_call_usd"], "{:.6f}", none="unknown"),
             number(side["p95_latency_s"], "{:.2f} s"),
-            split,
         )
     low, high = summary["interval"] or (None, None)
     sign = "" if low is None else f"{low:+.3f} to {high:+.3f}"
-    table.add_row(
-        "difference", "", number(summary["delta"], "{:+.3f}"), sign, "", "", f"margin {summary['margin']:g}"
-    )
+    name = f"difference (margin {summary['margin']:g})"
+    table.add_row(name, "", number(summary["delta"], "{:+.3f}"), sign, "", "")
     return table
 
 
@@ -56,13 +74,8 @@ def targets_table(summary: Mapping[str, Any]) -> Table:
     latency, hold for all targets at once.
     """
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title="targets", title_style="bold", show_edge=False, pad_edge=False)
-    for column in ("", "model, verdict", "score", "difference", "$ per call", "p95 latency"):
-        table.add_column(
-            column, justify="left" if column in ("", "model, verdict") else "right", overflow="fold"
-        )
+    table = _table("targets", "bold", ("", "model, verdict"), ("score", "difference", *_COSTS))
     for target in summary["targets"]:
         side, interval = target["candidate"], target["interval"]
         table.add_row(
