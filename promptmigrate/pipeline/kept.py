@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from promptmigrate.config import Config
 from promptmigrate.errors import StorageError, UsageError
 from promptmigrate.evaluate import Evaluator
-from promptmigrate.files import digest
+from promptmigrate.files import atomic_write, digest
 from promptmigrate.pipeline.rundir import RunDir, first_written
 from promptmigrate.search import CandidateRecord, FrontPoint, Generation, SearchResult, strategy
 from promptmigrate.types import Dataset, Example, Message, Prompt, Variant
@@ -87,10 +87,12 @@ class Searches:
         if self._anew or not self._began_with:
             return None
         path = self._run.search(target)
-        text = None if self._meeting is None else self._meeting.search(self._run, target)
-        if text is None and path.is_file():
-            text = path.read_text("utf-8")
-        return None if text is None else self._read(target, text)
+        if self._meeting is not None and (text := self._meeting.search(self._run, target)) is not None:
+            return self._read(target, text)
+        if not path.is_file():
+            return None
+        here = self._read(target, path.read_text("utf-8"))
+        return here if self._meeting is None else self.keep(target, here)
 
     def keep(self, target: int, ended: Ended) -> Ended:
         """Keep ``ended`` as the result, unless another worker did so before; the one that counts.
@@ -100,8 +102,12 @@ class Searches:
         if ended.found.code == "unmeasurable":
             return ended
         text = json.dumps(_written(ended, self._began_with), indent=1)
-        settled = text if self._meeting is None else self._meeting.settle_search(self._run, target, text)
-        settled = first_written(self._run.search(target), settled)
+        path = self._run.search(target)
+        if self._meeting is None:
+            settled = first_written(path, text)
+        else:
+            settled = self._meeting.settle_search(self._run, target, text)
+            atomic_write(path, settled)
         return ended if settled == text else self._read(target, settled)
 
     @property

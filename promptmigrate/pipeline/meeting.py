@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,27 +61,39 @@ class Meeting:
         """The folder of a run that somebody leads, filled with its rows.
 
         Raises:
-            UsageError: nobody began one of this experiment and prompt within a minute.
+            UsageError: nobody began one of this experiment and prompt within a minute, or it has ended.
         """
         say.note("looking for a run to join")
         end = time.monotonic() + _WAIT_S
         while True:
-            for run_id, text in self._board.runs(_RUN, without=_DONE).items():
-                state, dataset = _parsed(run_id, text)
-                if (state.get("config_digest"), state.get("prompt_digest")) == (config.digest, prompt):
-                    run = RunDir(runs / config.name / run_id)
-                    run.path.mkdir(parents=True, exist_ok=True)
-                    atomic_write(run.dataset, dataset)
-                    written = config.model_dump(mode="json", exclude_none=True)
-                    atomic_write(run.path / "config.yaml", dump_yaml(written))
-                    run.write_state(**state)
-                    return run
+            for run_id, state, dataset in self._begun(config, prompt, without=_DONE):
+                run = RunDir(runs / config.name / run_id)
+                run.path.mkdir(parents=True, exist_ok=True)
+                atomic_write(run.dataset, dataset)
+                written = config.model_dump(mode="json", exclude_none=True)
+                atomic_write(run.path / "config.yaml", dump_yaml(written))
+                run.write_state(**state)
+                return run
             if time.monotonic() > end:
+                for run_id, _, _ in self._begun(config, prompt, without=""):
+                    raise UsageError(
+                        f"run {run_id} of {config.name} has ended, so nothing is left to help with; its "
+                        "result is on the host that led it"
+                    )
                 raise UsageError(
                     f"no run of {config.name} with this configuration and prompt is in the shared storage; "
                     "start one without --join first"
                 )
             time.sleep(_POLL_S)
+
+    def _begun(
+        self, config: Config, prompt: str, *, without: str
+    ) -> Iterator[tuple[str, dict[str, Any], bytes]]:
+        """Id, state and rows of the runs of ``config`` and ``prompt`` that have no note ``without``."""
+        for run_id, text in self._board.runs(_RUN, without=without).items():
+            state, dataset = _parsed(run_id, text)
+            if (state.get("config_digest"), state.get("prompt_digest")) == (config.digest, prompt):
+                yield run_id, state, dataset
 
     def take_over(self, run: RunDir) -> bool:
         """Wait until ``run`` has its result (False), or the process that led it is gone (True)."""

@@ -107,6 +107,12 @@ def test_workers_on_other_hosts_settle_it_by_the_database(tmp_path: Path, postgr
         assert here.keep(0, first).found.best == second.found.best
         # also without the database later
         assert Searches(run(tmp_path / "here" / "run")).ended(0).found.best == second.found.best
+        # and what only a folder still knows goes to the others
+        alone = Searches(run(tmp_path / "here" / "run"))
+        alone.keep(1, first)
+        assert there.ended(1) is None
+        assert here.ended(1).found.best == first.found.best
+        assert there.ended(1).found.best == first.found.best
     finally:
         for meeting in meetings:
             meeting.close()

@@ -1,0 +1,44 @@
+"""How a host finds the run that it is to help with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from promptmigrate.errors import UsageError
+from promptmigrate.pipeline import meeting
+from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.meeting import Meeting
+from promptmigrate.pipeline.rundir import RunDir
+from tests.pipeline.test_plan import PROMPT, config
+from tests.postgres import Server, postgres  # noqa: F401 - a fixture
+
+
+def test_a_run_is_joined_until_it_has_ended(
+    tmp_path: Path,
+    postgres: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(meeting, "_WAIT_S", 0.0)
+    url = postgres.database()
+    run = RunDir(tmp_path / "here" / "t" / "abc")
+    run.path.mkdir(parents=True)
+    run.dataset.write_bytes(b"rows")
+    run.write_state(config_digest=config().digest, prompt_digest=PROMPT.digest, state="running")
+    lead, other = Meeting(url), Meeting(url)
+
+    def join() -> RunDir:
+        return other.join(config(), PROMPT.digest, tmp_path / "there", Listener())
+
+    try:
+        with pytest.raises(UsageError, match=r"no run of .* is in the shared storage; start one"):
+            join()
+        lead.open(run)
+        assert join().dataset.read_bytes() == b"rows"
+        lead.done(run)
+        with pytest.raises(UsageError, match=r"run abc of .* has ended, so nothing is left to help with"):
+            join()
+    finally:
+        lead.close()
+        other.close()
