@@ -17,6 +17,7 @@ from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.program import asked
 from promptmigrate.pipeline.program_search import JointSearch
+from promptmigrate.search import strategy
 from promptmigrate.types import Prompt, Variant
 
 _SEEN_ROWS = 8
@@ -46,6 +47,9 @@ def compete_program(
     production = production_variant(config, ready.prompt, ready.components)
     singles = config.single()
     ended = [searches.ended(index) for index in range(len(singles))]
+    if None in ended and getattr(strategy(config.search.strategy), "deterministic", False):
+        # A search also reads how the program ran in those before it: they are gone through again, for free.
+        ended = [None] * len(singles)
     for single in singles if None in ended else ():
         original = original_variant(single, ready.prompt, ready.components)
         contact(config, production, original, ready.dataset, evaluator, door, plan)

@@ -19,6 +19,7 @@ from promptmigrate.mlflow_store import client
 from promptmigrate.pipeline import Run, migrate
 from promptmigrate.pipeline.program import components
 from promptmigrate.pipeline.program_publish import move_alias
+from promptmigrate.pipeline.rundir import RunDir
 from promptmigrate.pipeline.steps import evaluate_only, load_variant
 from promptmigrate.types import Prompt
 from tests.e2e import foreign
@@ -183,6 +184,24 @@ def test_kill_9_repeats_no_call_and_finds_the_same_prompts(promoted: Finished, t
         assert other.calls <= 1600
     assert result.summary["prompts"] == promoted.run.summary["prompts"]
     assert result.summary["delta"] == promoted.run.summary["delta"]
+
+
+@pytest.mark.slow
+def test_of_two_targets_the_second_search_goes_on_from_the_first(work: Project, server: Foreign):
+    targets = [{"model": "acme/petite", "params": {"temperature": 0}}, {"model": "acme/dull"}]
+    options: dict[str, Any] = {"targets": targets, "budget": {"calls": 2400}}
+    first = migrated(work, **options)
+    calls = server.calls
+    # as if the run had been killed in the search for the second target
+    (first.dir / "searches" / "1.json").unlink()
+    RunDir(first.dir).write_state(state="running")
+    second = migrated(work, **options)
+    assert server.calls == calls
+    for key in ("verdict", "delta", "interval", "prompts", "search", "test_openings"):
+        assert second.summary[key] == first.summary[key]
+    assert [(one["delta"], one["search"]) for one in second.summary["targets"]] == [
+        (one["delta"], one["search"]) for one in first.summary["targets"]
+    ]
 
 
 def test_an_alias_that_cannot_be_moved_moves_none(patched: None, tmp_path: Path):
