@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from promptmigrate.errors import TemplateError
@@ -23,6 +24,11 @@ MAX_TEMPLATE_CHARS = 100_000
 def variables(text: str) -> tuple[str, ...]:
     """Names of the placeholders in ``text``, each once, in order of first appearance."""
     return tuple(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def occurrences(text: str) -> Counter[str]:
+    """How often each placeholder stands in ``text``, by name."""
+    return Counter(_VARIABLE.findall(text))
 
 
 def why_none(text: str) -> str:

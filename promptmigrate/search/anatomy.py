@@ -8,6 +8,7 @@ rest is the frame: it stays as it is in every candidate, so a rewrite cannot los
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +23,11 @@ Placement: TypeAlias = Literal["own", "user"]
 models that do not heed their system message."""
 
 _PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
-_ROLE_LINE = re.compile(r"(?m)^\s*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)\s*$\n?")
+_ROLE_LINE = re.compile(
+    r"^[^\S\n]*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)[^\S\n]*$\n?", re.MULTILINE
+)
+_ROLE_ABOVE = re.compile(rf"\A\s*(?:{_ROLE_LINE.pattern})", re.MULTILINE)
+_ROLE_BELOW = re.compile(rf"(?:{_ROLE_LINE.pattern})\s*\Z", re.MULTILINE)
 _HEADING = re.compile(r"^\s*(#{1,6}\s.*|<[\w -]+>|[-=_*`\"']{3,}\w*|.{0,60}:)\s*$")
 _LABEL_BEFORE_INPUT = re.compile(r"^[^{}]{0,60}[:=>\-]\s*[\"'`<(\[]*\s*$")
 
@@ -128,41 +133,45 @@ class Anatomy:
         messages[last:last] = turns
         return Prompt(tuple(messages), chat=self.prompt.chat or bool(turns))
 
-    def strip_frame(self, text: str) -> str | None:
-        """``text`` without the frame at its end, if instructions and frame were given back; else None."""
-        rest = text.rstrip()
-        for tail in (self.frame.strip(), self.turn.strip()):
-            if template.variables(tail) and rest.endswith(tail):
-                lead = rest[: -len(tail)].rstrip()
-                lead = _ROLE_LINE.sub("", lead).strip() if self.prompt.chat else lead
-                if not _PLACEHOLDER.search(lead) or set(template.variables(lead)) == set(
-                    template.variables(self.instructions)
-                ):
-                    return lead
-        return None
+    def instructions_in(self, text: str) -> str:
+        """The instructions in what an editor wrote, which may hold the frame as well.
 
-    def read_whole(self, text: str) -> Prompt | None:
-        """``text`` as a whole template of the same kind and roles, if it is one; else None.
-
-        It must hold all placeholders of the frame. A chat template is read from ``[role]`` or ``<<<role>>>``
-        lines.
+        The frame is taken off where it came back as it is, but for white space. Where it did not, ``text`` is
+        given back as a whole: it then hands over the input a second time, which no prompt may do.
         """
-        if not set(self.frame_variables) <= set(template.variables(text)):
+        lead = self._lead_of_whole(text)
+        if lead is None:
+            lead = self._lead_of_tail(text)
+        if lead is None or (self.instructions.strip() and not lead.strip()):
+            return text
+        return lead.strip()
+
+    def _lead_of_whole(self, text: str) -> str | None:
+        """The instructions of a chat prompt that is written out with all its roles."""
+        before, *pieces = _ROLE_LINE.split(text)
+        if before.strip() or not pieces or pieces[::2] != [m.role for m in self.prompt.messages]:
             return None
-        if not self.prompt.chat:
-            return Prompt.text(text.strip())
-        pieces = re.split(
-            r"(?m)^\s*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)\s*$\n?", text
-        )
-        if len(pieces) < 3 or pieces[0].strip():
-            return None
-        messages = tuple(
-            Message(role=role, content=content.strip())
-            for role, content in zip(pieces[1::2], pieces[2::2], strict=True)
-        )
-        if [m.role for m in messages] != [m.role for m in self.prompt.messages]:
-            return None
-        return Prompt(messages, chat=True)
+        lead = ""
+        for index, (message, content) in enumerate(zip(self.prompt.messages, pieces[1::2], strict=True)):
+            frozen = self.after if index == self.slot else message.content
+            match = _ending_with(frozen).fullmatch(content)
+            if match is None or (index != self.slot and match["lead"].strip()):
+                return None
+            lead = match["lead"] if index == self.slot else lead
+        return lead
+
+    def _lead_of_tail(self, text: str) -> str | None:
+        """What stands before the frame, or before the last user turn, at the end of ``text``."""
+        for tail in (self.frame, self.turn):
+            match = _ending_with(tail).fullmatch(text) if template.variables(tail) else None
+            if match is None:
+                continue
+            # The role above the instructions, and that above the frame, may have come along.
+            lead = _ROLE_ABOVE.sub("", _ROLE_BELOW.sub("", match["lead"]))
+            found = template.occurrences(lead)
+            if not role_lines(lead) and found in (Counter(), template.occurrences(self.instructions)):
+                return lead
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,6 +239,25 @@ def split(text: str) -> tuple[str, str]:
     lead = "".join(lines[:first])
     stripped = lead.rstrip()
     return stripped, text[len(stripped) :]
+
+
+def role_lines(text: str) -> list[str]:
+    """The roles that ``text`` names on lines of their own, as one that writes messages does."""
+    return _ROLE_LINE.findall(text)
+
+
+def _ending_with(frozen: str) -> re.Pattern[str]:
+    """Matches a text that ends with ``frozen``, whatever its white space; the rest of it is the lead.
+
+    Placeholders may be written as an editor is shown them, in ``<>``.
+    """
+    parts = []
+    for part in re.split(r"(\s+|\{\{\s*[A-Za-z_]\w*\s*\}\})", frozen.strip()):
+        if name := template.variables(part):
+            parts.append(rf"(?:\{{\{{\s*{name[0]}\s*\}}\}}|<{name[0]}>)")
+        else:
+            parts.append(r"\s+" if part.isspace() else re.escape(part))
+    return re.compile(rf"(?P<lead>|.*\s){''.join(parts)}\s*", re.DOTALL)
 
 
 def _is_marker(line: str) -> bool:

@@ -231,7 +231,7 @@ def plain(instructions: str, anatomy: Anatomy) -> str:
         return ""
     if instructions == inspect.cleandoc(anatomy.instructions.strip() or EMPTY):
         return anatomy.instructions
-    return anatomy.strip_frame(instructions) or instructions
+    return anatomy.instructions_in(instructions)
 
 
 def field_names(variables: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from promptmigrate import template
 from promptmigrate.errors import TemplateError
-from promptmigrate.search.anatomy import Candidate
+from promptmigrate.search.anatomy import Candidate, role_lines
+from promptmigrate.search.base import Problem
+from promptmigrate.search.frozen import Frozen
 from promptmigrate.search.text import ngrams, tokens_of, words
 from promptmigrate.types import Example, Prompt
 
@@ -22,19 +24,33 @@ _BOILERPLATE_SHARE = 0.1
 class Guard:
     """Knows what was already seen and what must not be in a prompt."""
 
-    def __init__(self, original: Prompt, *, max_tokens: int, train: Sequence[Example]) -> None:
+    def __init__(
+        self, original: Prompt, *, max_tokens: int, train: Sequence[Example], given: Sequence[Prompt] = ()
+    ) -> None:
         self._original = original
+        self._frozen = Frozen(original, given)
         self._max_tokens = max_tokens
         self._grams = _row_grams(train, exempt=words(str(original)))
         self._seen: dict[str, None] = {}
         self._bags: list[tuple[int, Counter[str], str]] = []
 
+    @classmethod
+    def of(cls, problem: Problem) -> Guard:
+        """The guard of one search."""
+        return cls(
+            problem.original.prompt,
+            max_tokens=problem.max_prompt_tokens,
+            train=problem.train,
+            given=problem.prompts,
+        )
+
     def refuse(self, candidate: Candidate, *, proposed: bool = True) -> str | None:
         """Why ``candidate`` may not be tried; None if it may. ``proposed``: a model wrote its text."""
         prompt = candidate.prompt
         return (
-            self._refuse_template(prompt)
-            or (self._refuse_roles(candidate) if proposed else None)
+            (self._refuse_messages(candidate.instructions) if proposed else None)
+            or self._frozen.broken(prompt)
+            or self._refuse_template(prompt)
             or self._refuse_size(prompt)
             or (self._refuse_copy(candidate.instructions) if proposed else None)
             or self._refuse_duplicate(candidate)
@@ -47,11 +63,6 @@ class Guard:
         self._bags.append((bag.total(), bag, _setting(candidate)))
 
     def _refuse_template(self, prompt: Prompt) -> str | None:
-        wanted, got = set(self._original.variables), set(prompt.variables)
-        if lost := sorted(wanted - got):
-            return f"it lost the placeholder {{{{{lost[0]}}}}}"
-        if new := sorted(got - wanted):
-            return f"it invents the placeholder {{{{{new[0]}}}}}"
         for message in prompt.messages:
             try:
                 template.check(message.content)
@@ -63,13 +74,11 @@ class Guard:
             return "it has '{{' that does not open one of the prompt's placeholders"
         return None
 
-    def _refuse_roles(self, candidate: Candidate) -> str | None:
-        turns = 2 * len(candidate.demos)
-        last = candidate.anatomy.last_user
-        roles = [m.role for m in candidate.prompt.messages]
-        del roles[last : last + turns]
-        if roles != [m.role for m in self._original.messages]:
-            return "its roles differ from the original's"
+    def _refuse_messages(self, instructions: str) -> str | None:
+        own = "\n".join(message.content for message in self._original.messages)
+        roles = Counter(role_lines(instructions)) - Counter(role_lines(own))
+        if roles:
+            return f"it writes a message of its own, as {min(roles)}: only the instructions change"
         return None
 
     def _refuse_size(self, prompt: Prompt) -> str | None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from promptmigrate import template
-from promptmigrate.search.anatomy import Anatomy, Candidate
+from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.combine import unrepeated
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.failures import Report, keep_text, render
 from promptmigrate.search.hints import hints_for
 from promptmigrate.search.text import one_line, tokens_of
-from promptmigrate.types import Prompt
 
 Mode: TypeAlias = Literal["all", "focus", "rewrite", "review", "merge", "hints"]
 _THREADS = 8
@@ -186,21 +185,5 @@ class Writer:
         text, note = unrepeated(reply[0]), reply[1]
         parent = job.parent
         changes = {"origin": f"proposal ({job.mode})", "note": one_line(note, 200), "parent": parent.key}
-        stripped = parent.anatomy.strip_frame(text)
-        if stripped is not None:
-            return Proposal(job=job, candidate=parent.but(instructions=stripped, **changes))
-        if template.variables(text) and set(template.variables(text)) != set(
-            template.variables(parent.instructions)
-        ):
-            whole = parent.anatomy.read_whole(text)
-            if whole is None:
-                return Proposal(
-                    job=job, candidate=None, refused="it is neither instructions alone nor a whole template"
-                )
-            return Proposal(job=job, candidate=_from_whole(parent, whole, changes))
-        return Proposal(job=job, candidate=parent.but(instructions=text, **changes))
-
-
-def _from_whole(parent: Candidate, whole: Prompt, changes: dict[str, str]) -> Candidate:
-    anatomy = Anatomy.of(whole)
-    return parent.but(anatomy=anatomy, instructions=anatomy.instructions, **changes)
+        instructions = parent.anatomy.instructions_in(text)
+        return Proposal(job=job, candidate=parent.but(instructions=instructions, **changes))

@@ -38,7 +38,7 @@ class Reading(NamedTuple):
     """What an editor wrote."""
 
     text: str
-    """The new instructions (or whole template); empty if there is nothing usable."""
+    """The new instructions (or whole prompt); empty if there is nothing usable."""
     note: str
     """Its diagnosis, if it wrote one."""
 

@@ -41,7 +41,7 @@ class State:
         self.table = Table(problem)
         self.contract = mine((*problem.train, *problem.validation))
         self.seeds = Seeds(problem, Anatomy.of(problem.original.prompt), self.contract)
-        self.guard = Guard(problem.original.prompt, max_tokens=problem.max_prompt_tokens, train=problem.train)
+        self.guard = Guard.of(problem)
         self.original = self.seeds.original()
         self.incumbent = self.original
         self.archive: dict[str, Candidate] = {}

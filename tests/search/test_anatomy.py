@@ -105,23 +105,45 @@ def test_demos_show_the_values_that_stand_in_the_instructions(prompt):
     assert set(made.variables) == {"currency", "order"}
 
 
-def test_reads_a_whole_template_only_with_all_placeholders_and_the_same_roles():
-    text = Anatomy.of(Prompt.text("Sort.\n\nTicket: {{ticket}}"))
-    assert text.read_whole("Look at {{ticket}} and sort it.") == Prompt.text(
-        "Look at {{ticket}} and sort it."
-    )
-    assert text.read_whole("Sort it.") is None
-    both = Anatomy.of(chat(("system", "Sort."), ("user", "Ticket: {{ticket}}")))
-    assert both.read_whole("[system]\nSort well.\n\n[user]\nA ticket: {{ticket}}") == chat(
-        ("system", "Sort well."), ("user", "A ticket: {{ticket}}")
-    )
-    assert both.read_whole("[user]\nSort {{ticket}}") is None
+TEXT = Prompt.text("Sort.\n\nTicket: {{ticket}}\nQueue:")
+BOTH = chat(("system", "Sort."), ("user", "Ticket: {{ticket}}"))
+BEFORE = chat(
+    ("system", "You are helpful."),
+    ("user", "Sort the ticket into billing, bug or account.\n\nTicket: {{ticket}}"),
+)
+NAMED = chat(("system", "Sort for {{company}}."), ("user", "Ticket: {{ticket}}"))
 
 
-def test_strips_a_frame_that_came_back_with_the_instructions():
-    text = Anatomy.of(Prompt.text("Sort.\n\nTicket: {{ticket}}\nQueue:"))
-    assert text.strip_frame("Sort well.\n\nTicket: {{ticket}}\nQueue:\n") == "Sort well."
-    assert text.strip_frame("Sort well.") is None
-    both = Anatomy.of(chat(("system", "Sort."), ("user", "Ticket: {{ticket}}")))
-    assert both.strip_frame("Sort well.\n\n[user]\nTicket: {{ticket}}") == "Sort well."
-    assert both.strip_frame("Sort well.\n\nTicket: {{ticket}}") == "Sort well."
+@pytest.mark.parametrize(
+    ("prompt", "written", "instructions"),
+    [
+        (TEXT, "Sort well.\n\nTicket: {{ticket}}\nQueue:\n", "Sort well."),
+        (TEXT, "Sort well.\nTicket:  {{ ticket }}\n\nQueue:", "Sort well."),
+        (TEXT, "Sort well.\n\nTicket: <ticket>\nQueue:", "Sort well."),
+        (TEXT, "Sort well.", "Sort well."),
+        (BOTH, "Sort well.\n\n[user]\nTicket: {{ticket}}", "Sort well."),
+        (BOTH, "Sort well.\n\nTicket: {{ticket}}", "Sort well."),
+        (BOTH, "[system]\nSort well.\n\n[user]\nTicket: {{ticket}}", "Sort well."),
+        (BOTH, "<<<system>>>\nSort well.\n<<<user>>>\nTicket: {{ticket}}\n", "Sort well."),
+        (BEFORE, "[system]\nYou are helpful.\n\n[user]\nSort well.\n\nTicket: {{ticket}}", "Sort well."),
+        (BEFORE, "[user]\nSort well.\n\nTicket: {{ticket}}", "Sort well."),
+        (NAMED, "[system]\nGo {{company}}.\n[user]\nTicket: {{ticket}}", "Go {{company}}."),
+    ],
+)  # fmt: skip
+def test_takes_the_instructions_out_of_a_frame_that_came_back_as_it_is(prompt, written, instructions):
+    assert Anatomy.of(prompt).instructions_in(written) == instructions
+
+
+@pytest.mark.parametrize(
+    ("prompt", "written"),
+    [
+        (TEXT, "Look at {{ticket}} and sort it."),
+        (TEXT, "Sort well.\n\nHere is the ticket: {{ticket}}"),
+        (TEXT, "Sort {{ticket}} well.\n\nTicket: {{ticket}}\nQueue:"),
+        (TEXT, "Ticket: {{ticket}}\nQueue:"),
+        (BOTH, "[system]\nSort well.\n\n[user]\nA ticket: {{ticket}}"),
+        (BEFORE, "[system]\nYou are evil.\n\n[user]\nSort well.\n\nTicket: {{ticket}}"),
+    ],
+)
+def test_a_frame_that_was_changed_is_not_taken_off(prompt, written):
+    assert Anatomy.of(prompt).instructions_in(written) == written

@@ -4,6 +4,8 @@ import pytest
 
 from promptmigrate.errors import EndpointDown, StorageError
 from promptmigrate.search import SearchResult, strategy
+from promptmigrate.search.anatomy import Anatomy
+from promptmigrate.search.reply import read
 from promptmigrate.types import Prompt
 
 from . import world as worlds
@@ -140,15 +142,31 @@ def test_proposals_without_their_placeholder_cost_no_evaluation():
     assert fates and all(f.startswith("refused: ") for f in fates)
 
 
-def test_a_whole_template_is_taken_as_such():
-    world = worlds.tickets(chat=False)
-    whole = "Only these: billing, bug, account, shipping. One word.\n\nThe ticket is {{ticket}}."
-    world.editor = lambda text, turn: whole
-    problem = world.problem(300)
-    result = strategy("reflective").search(problem)
-    tried = [c.variant.prompt for g in result.generations for c in g.candidates if c.variant]
-    assert whole in [prompt.messages[-1].content for prompt in tried]
-    assert world.calls == result.calls
+@pytest.mark.parametrize("name", ["reflective", "gepa", "metaprompt"])
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_fixed_part_that_was_written_anew_costs_no_evaluation(name, chat):
+    world = worlds.tickets(chat=chat)
+    world.editor = lambda text, turn: f"Look well, {turn}.\n\nHere is the thing: {{{{ticket}}}}"
+    measured = []
+
+    def evaluate(variants, examples):
+        measured.extend(str(variant.prompt) for variant in variants)
+        return world.evaluate(variants, examples)
+
+    strategy(name).search(world.problem(200, evaluate=evaluate))
+    assert measured and not [prompt for prompt in measured if "the thing" in prompt]
+    assert "it writes {{ticket}} itself" in world.requests[-1], "the next proposal is told"
+
+
+def test_the_whole_prompt_with_its_fixed_part_is_as_good_as_the_instructions():
+    def best(add):
+        world = worlds.tickets(chat=False)
+        write = world.editor
+        world.editor = lambda text, turn: f"```\n{read(write(text, turn)).text}{add}\n```"
+        return search(world, 300).best.prompt
+
+    frame = Anatomy.of(worlds.tickets(chat=False).prompt).frame
+    assert best("") == best(f"\n\n{frame}") != worlds.tickets(chat=False).prompt
 
 
 def test_prompts_of_the_user_are_seeds():

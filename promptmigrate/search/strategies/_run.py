@@ -21,6 +21,8 @@ from promptmigrate.search.table import Table
 from promptmigrate.types import Example
 
 _FINALISTS = 3
+_TOLD = 4
+"""Refusals that a reflection model is told of."""
 _DOUBT = 4
 """Rows of quality 0 that a mean is thought to rest on besides its own: few rows make luck."""
 
@@ -52,9 +54,7 @@ class Run:
         self.candidates: dict[str, Candidate] = {self.original.key: self.original}
         self.baseline = 0.0
         """Mean of the original on the screen."""
-        self._guard = Guard(
-            problem.original.prompt, max_tokens=problem.max_prompt_tokens, train=problem.train
-        )
+        self._guard = Guard.of(problem)
         self._refused: dict[str, tuple[Candidate, str]] = {}
         self._code: StopCode | None = None
         self._why = ""
@@ -75,6 +75,12 @@ class Run:
         self.candidates[key] = candidate.but(parent=self.base.key, origin=origin)
         self.problem.log(f"{origin}, after {self.table.calls} of {self.problem.calls} calls")
         return True
+
+    @property
+    def refusals(self) -> str:
+        """The last reasons for which candidates were refused, as a list for the reflection model."""
+        reasons = dict.fromkeys(reason for _, reason in self._refused.values())
+        return "\n".join(f"- A rewrite was refused because {reason}." for reason in [*reasons][-_TOLD:])
 
     def _refusal(self, candidate: Candidate) -> str | None:
         allowed = self.problem.may_change

@@ -118,7 +118,7 @@ class _Proposer:
             measurer.fail(error)
         if reply is None:
             return current
-        text = anatomy.strip_frame(reply[0]) or reply[0]
+        text = anatomy.instructions_in(reply[0])
         return text if run.admit(run.base.but(instructions=text, origin="")) else current
 
     def _inputs(self, current: str, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -142,6 +142,7 @@ class _Proposer:
             "current_instructions": current,
             "fixed_part": self._session.run.base.anatomy.frame,
             "failure_report": "\n\n".join(examples),
+            "tried": self._session.run.refusals,
             "assignment": (
                 "Write new instructions with which the model would have answered these inputs as expected. "
                 "Include what the examples teach about the task, and keep what works. "

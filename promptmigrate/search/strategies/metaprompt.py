@@ -55,7 +55,7 @@ def _propose(run: Run) -> None:
         reply = proposers.ask(lm, _request(run, manner))
         if reply is None:
             continue
-        proposal = base.but(instructions=base.anatomy.strip_frame(reply[0]) or reply[0], origin="")
+        proposal = base.but(instructions=base.anatomy.instructions_in(reply[0]), origin="")
         if run.admit(proposal):
             run.table.measure([proposal], run.screen)
 
@@ -65,7 +65,8 @@ def _request(run: Run, manner: str) -> dict[str, str]:
     kept = ", ".join(f"{{{{{name}}}}}" for name in template.variables(anatomy.instructions))
     braces = f"Keep the placeholders {kept}" if kept else "Write no placeholders in braces"
     return {
-        **dict.fromkeys(("task_facts", "failure_report", "must_keep", "model_notes", "tried"), ""),
+        **dict.fromkeys(("task_facts", "failure_report", "must_keep", "model_notes"), ""),
+        "tried": run.refusals,
         "another_prompt": "",
         "current_instructions": anatomy.instructions,
         "fixed_part": anatomy.frame,

@@ -76,9 +76,12 @@ class StrategyContract:
 
     def test_refuses_what_a_bad_reflection_model_writes(self) -> None:
         copied = str(Shop().train[0].inputs["note"])
+        anew = "With only the shelf.\nHere is the note: {{note}}"
         lost = Shop(TWO, write=lambda text, _: f"Say {{{{elsewhere}}}} with only the shelf. {len(text)}")
         for shop in (
             lost,
+            Shop(write=lambda text, n: f"{text} {n}. {anew}"),
+            Shop(TEXT, write=lambda text, n: f"{text} {n}. {anew}"),
             Shop(write=lambda text, _: f"{text} With only the shelf. For example: {copied}"),
             Shop(write=lambda text, _: f"{text} With only the shelf." + " Be brief, and be quick." * 4000),
             Shop(write=lambda text, n: f"{text} Only the shelf {{% if {n} %}} now {{% endif %}}."),
