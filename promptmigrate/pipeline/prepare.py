@@ -20,7 +20,7 @@ from promptmigrate.pipeline.rundir import RunDir, check_writable, run_id, unfini
 from promptmigrate.pipeline.same import Inputs, changes, check_same, inputs_of
 from promptmigrate.publish import current, load
 from promptmigrate.search import strategy
-from promptmigrate.search.text import CHARS_PER_TOKEN
+from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Dataset, Prompt
 
 
@@ -199,7 +199,7 @@ def seed_prompts(config: Config, production: Prompt, folder: Path) -> tuple[Prom
 
 def check_length(config: Config, prompt: Prompt) -> None:
     """Raise ConfigError where the production prompt leaves the search no room."""
-    tokens = len(str(prompt)) // CHARS_PER_TOKEN
+    tokens = tokens_of(prompt)
     if tokens * 1.1 > config.search.max_prompt_tokens:
         raise ConfigError(
             f"search.max_prompt_tokens is {config.search.max_prompt_tokens}, and the production prompt has "

@@ -12,8 +12,9 @@ from promptmigrate.evaluate import Evaluation, Evaluator
 from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
-from promptmigrate.pipeline.tokens import Call, asked_in, tokens_in
+from promptmigrate.pipeline.tokens import Call, asked_in
 from promptmigrate.search import Problem, SearchResult, strategy
+from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Dataset, Example, Prompt, Purpose, Variant
 
 if TYPE_CHECKING:

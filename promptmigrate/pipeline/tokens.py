@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Dataset, Prompt
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Price
 
-_PIECE = re.compile(r"([A-Za-z]+)|([^\W\d_A-Za-z]+)|(\d{1,3}|[^\w\s]+|_+|\s{2,})")
-_WORD, _LETTERS = 7, 6
-"""A word of so many letters is one token; a longer one has a token for so many."""
-_ALPHABET, _IDEOGRAM = 0.45, 1.1
-"""Tokens of a letter outside ASCII: of an alphabet, and of Chinese, Japanese or Korean."""
-_FIRST_IDEOGRAM = "\u2e80"
 TURN_TOKENS = 4.0
 """What a turn costs beside its text."""
 _ROWS = 400
@@ -99,22 +93,6 @@ def expected(dataset: Dataset, prompt: Prompt) -> Expected:
 def asked_in(prompt: Prompt, inputs: Mapping[str, Any]) -> float:
     """About how many input tokens ``prompt`` has with ``inputs``."""
     return sum(tokens_in(turn["content"]) + TURN_TOKENS for turn in prompt.render(inputs))
-
-
-def tokens_in(text: str) -> float:
-    """About how many tokens ``text`` has, by words, digits and signs.
-
-    Against OpenAI's cl100k_base on prose, code, JSON, sums and labels, and on single sentences of German,
-    French, Russian, Chinese and Japanese: 0.83 to 1.32 of the real count, where a quarter of the characters
-    is 0.26 (Japanese), 0.65 (JSON) to 1.60 (labels) of it.
-    """
-    count = 0.0
-    for word, letters, _ in _PIECE.findall(text):
-        if letters:
-            count += len(letters) * (_IDEOGRAM if letters[0] >= _FIRST_IDEOGRAM else _ALPHABET)
-        else:
-            count += 1.0 if len(word) <= _WORD else len(word) / _LETTERS
-    return count
 
 
 def _mean(values: Sequence[float]) -> float:

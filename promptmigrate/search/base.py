@@ -69,7 +69,7 @@ class Problem:
     """Logical calls (task, judge and reflection; answers from the cache count too) the search may use."""
     may_change: frozenset[str] = CHANGEABLE
     max_prompt_tokens: int = 4000
-    """Cap for instructions, frame and demos together, estimated as characters / 4."""
+    """Cap for instructions, frame and demos together, estimated by :func:`promptmigrate.tokens.tokens_in`."""
     seed: int = 0
     prompts: tuple[Prompt, ...] = ()
     """Further prompts handed in by the user, tried as seeds."""

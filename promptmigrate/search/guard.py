@@ -11,7 +11,7 @@ from promptmigrate.errors import TemplateError
 from promptmigrate.search.anatomy import Candidate, role_lines
 from promptmigrate.search.base import Problem
 from promptmigrate.search.frozen import Frozen
-from promptmigrate.search.text import ngrams, tokens_of, words
+from promptmigrate.search.text import WORD, Unit, ngrams, runs, spelled, tokens_of, units
 from promptmigrate.types import Example, Prompt
 
 COPIED_WORDS = 8
@@ -30,9 +30,9 @@ class Guard:
         self._original = original
         self._frozen = Frozen(original, given)
         self._max_tokens = max_tokens
-        self._grams = _row_grams(train, exempt=words(str(original)))
+        self._copies = _Copies(train, exempt=[original, *given])
         self._seen: dict[str, None] = {}
-        self._bags: list[tuple[int, Counter[str], str]] = []
+        self._bags: list[tuple[int, Counter[Unit], str]] = []
 
     @classmethod
     def of(cls, problem: Problem) -> Guard:
@@ -59,7 +59,7 @@ class Guard:
     def admit(self, candidate: Candidate) -> None:
         """Remember ``candidate``, so that its like is refused from now on."""
         self._seen[candidate.key] = None
-        bag = Counter(words(candidate.instructions))
+        bag = Counter(units(candidate.instructions))
         self._bags.append((bag.total(), bag, _setting(candidate)))
 
     def _refuse_template(self, prompt: Prompt) -> str | None:
@@ -88,17 +88,13 @@ class Guard:
         return None
 
     def _refuse_copy(self, instructions: str) -> str | None:
-        tokens = words(instructions)
-        for size, grams in self._grams.items():
-            for gram in ngrams(tokens, size):
-                if gram in grams:
-                    return f'it copies a training row ("{" ".join(gram)}")'
-        return None
+        copied = self._copies.in_text(instructions)
+        return f'it copies a training row ("{copied}")' if copied else None
 
     def _refuse_duplicate(self, candidate: Candidate) -> str | None:
         if candidate.key in self._seen:
             return "it was tried before"
-        bag = Counter(words(candidate.instructions))
+        bag = Counter(units(candidate.instructions))
         total, setting = bag.total(), _setting(candidate)
         for other_total, other, other_setting in self._bags:
             if setting != other_setting or abs(total - other_total) > 1:
@@ -119,27 +115,52 @@ def _setting(candidate: Candidate) -> str:
     )
 
 
-def _row_grams(train: Sequence[Example], *, exempt: Sequence[str]) -> dict[int, set[tuple[str, ...]]]:
-    """Word runs that give a train row away, by length; runs that many rows share are boilerplate."""
-    texts = [words(text) for example in train for text in _texts(example)]
-    limit = max(3, round(_BOILERPLATE_SHARE * len(train)))
-    counts: Counter[tuple[str, ...]] = Counter()
-    for tokens in texts:
-        if len(tokens) >= COPIED_WORDS:
-            counts.update(set(ngrams(tokens, COPIED_WORDS)))
-        elif len(tokens) >= _WHOLE_ROW_WORDS:
-            counts[tuple(tokens)] += 1
-    grams: dict[int, set[tuple[str, ...]]] = {}
-    for gram, count in counts.items():
-        if count <= limit:
-            grams.setdefault(len(gram), set()).add(gram)
-    for size, found in grams.items():
-        found.difference_update(ngrams(exempt, size))
-    return grams
+class _Copies:
+    """Tells what a text has from train rows; what many rows share, or a prompt says itself, is nobody's.
+
+    By words, and by characters in scripts without spaces, of which so many stand for a word (see
+    :func:`promptmigrate.search.text.units`).
+    """
+
+    def __init__(self, train: Sequence[Example], *, exempt: Sequence[Prompt]) -> None:
+        most = max(3, round(_BOILERPLATE_SHARE * len(train)))
+        pieces: Counter[tuple[str, ...]] = Counter()
+        short: Counter[tuple[str, ...]] = Counter()
+        for text in (text for example in train for text in _texts(example)):
+            found = units(text)
+            if (weight := _weight(found)) >= COPIED_WORDS * WORD:
+                pieces.update(set(runs(found, COPIED_WORDS * WORD)))
+            elif weight >= _WHOLE_ROW_WORDS * WORD:
+                short[tuple(unit.text for unit in found)] += 1
+        self._pieces = {piece for piece, count in pieces.items() if count <= most}
+        self._rows: dict[int, set[tuple[str, ...]]] = {}
+        """Whole short rows, by length."""
+        for row, count in short.items():
+            if count <= most:
+                self._rows.setdefault(len(row), set()).add(row)
+        for prompt in exempt:
+            said = units("\n".join(message.content for message in prompt.messages))
+            self._pieces.difference_update(runs(said, COPIED_WORDS * WORD))
+            for length, rows in self._rows.items():
+                rows.difference_update(ngrams([unit.text for unit in said], length))
+
+    def in_text(self, text: str) -> str | None:
+        """The first copy in ``text``."""
+        said = units(text)
+        texts = [unit.text for unit in said]
+        copied = next((run for run in runs(said, COPIED_WORDS * WORD) if run in self._pieces), None)
+        for length, rows in self._rows.items():
+            copied = copied or next((run for run in ngrams(texts, length) if run in rows), None)
+        return spelled(copied) if copied else None
+
+
+def _weight(found: Sequence[Unit]) -> int:
+    return sum(unit.weight for unit in found)
 
 
 def _texts(example: Example) -> Iterable[str]:
+    """What a reflection model is shown of a row; answers only where they are long: short ones are labels."""
     for value in example.inputs.values():
         yield template.as_text(value)
-    if example.reference and len(words(example.reference)) >= 2 * COPIED_WORDS:
-        yield example.reference
+    answers = {example.reference or "", template.as_text(example.expected or "")}
+    yield from (answer for answer in answers if _weight(units(answer)) >= 2 * COPIED_WORDS * WORD)

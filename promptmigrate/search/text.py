@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Message, Prompt
 
 _WORD = re.compile(r"\w+", re.UNICODE)
-CHARS_PER_TOKEN = 4
+_HAN = r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = r"\u3040-\u30ff\u31f0-\u31ff"
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese, Khmer: letters with their marks."""
+_MARKS = r"\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u200c\u200d"
+"""Parts of words that are no letters by themselves: accents, and vowels of Arabic and of Indian scripts."""
+_UNIT = re.compile(rf"([{_HAN}])|([{_KANA}])|([{_UNSPACED}])|(?:[^\W{_HAN}{_KANA}{_UNSPACED}]|[{_MARKS}])+")
+WORD = 12
+"""What a word weighs in :func:`units`."""
+_WEIGHTS = {1: 8, 2: 6, 3: 3, None: WORD}
+"""A word of English is one and a half ideographs, two kana, four letters of Thai, or so."""
 
 
 def draw(*parts: object) -> int:
@@ -34,9 +47,44 @@ def ngrams(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:
     return (tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
 
 
+class Unit(NamedTuple):
+    """A word, or a character of a script that writes no spaces between words."""
+
+    text: str
+    weight: int
+
+
+def units(text: str) -> list[Unit]:
+    """``text`` in lower case without punctuation, in pieces that say how much of a word each is."""
+    found = _UNIT.finditer(unicodedata.normalize("NFKC", text).casefold())
+    return [Unit(match[0], _WEIGHTS[match.lastindex]) for match in found]
+
+
+def runs(found: Sequence[Unit], weight: int) -> Iterable[tuple[str, ...]]:
+    """From each unit on, the shortest run that weighs at least ``weight``."""
+    texts = [unit.text for unit in found]
+    end = total = 0
+    for start, unit in enumerate(found):
+        while total < weight and end < len(found):
+            total += found[end].weight
+            end += 1
+        if total < weight:
+            return
+        yield tuple(texts[start:end])
+        total -= unit.weight
+
+
+def spelled(run: Sequence[str]) -> str:
+    """The texts of units, for people: spaces only beside words."""
+    return "".join(
+        f" {text}" if index and WORD in (units(run[index - 1])[0].weight, units(text)[0].weight) else text
+        for index, text in enumerate(run)
+    )
+
+
 def tokens_of(prompt: Prompt) -> int:
-    """Estimated tokens of a template: characters / 4, rounded up."""
-    return -(-sum(len(m.content) for m in prompt.messages) // CHARS_PER_TOKEN)
+    """Estimated tokens of a template, see :func:`promptmigrate.tokens.tokens_in`, rounded up."""
+    return math.ceil(sum(tokens_in(m.content) for m in prompt.messages))
 
 
 def shorten(text: str, limit: int) -> str:

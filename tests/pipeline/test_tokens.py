@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptmigrate.pipeline.habits import grown
-from promptmigrate.pipeline.tokens import expected, tokens_in
+from promptmigrate.pipeline.tokens import expected
+from promptmigrate.tokens import tokens_in
 from tests.pipeline.test_forecast import timed
 from tests.pipeline.test_plan import PROMPT, config, dataset
 

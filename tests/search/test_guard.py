@@ -73,3 +73,70 @@ def test_boilerplate_that_many_rows_share_is_not_a_copy():
 
 def test_json_braces_in_instructions_pass(guard):
     assert guard.refuse(candidate('Answer like {"a": {"b": 1}}.')) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "我上周买的扫描仪到货时外壳已经破裂，而且缺少两颗螺丝，请尽快给我退款或者更换一台新的设备",
+        "先週購入したスキャナーが届いたとき、ケースが割れていてネジが二本足りませんでした。返金してください",
+        "เครื่องสแกนที่ซื้อเมื่อสัปดาห์ที่แล้วมาถึงโดยที่ฝาแตกและสกรูหายไปสองตัวกรุณาคืนเงิน",
+        "मेरा पार्सल टूटे हुए ढक्कन और दो पेंच कम के साथ आया और मुझे पैसे वापस चाहिए",
+        "제 소포가 뚜껑이 깨지고 나사 두 개가 없는 상태로 도착해서 지금 바로 환불을 받고 싶습니다",
+        "我的 Acme X200 scanner 到货时外壳破裂 please refund 谢谢",
+    ],
+)
+def test_copies_are_seen_in_every_script(row):
+    guard = Guard(PROMPT, max_tokens=2000, train=[example({"ticket": row}, reference="bug")])
+    half = row[: len(row) * 2 // 3]
+    for copy in (row, half, row.upper(), f"> {row}!"):
+        assert "copies a training row" in (guard.refuse(candidate(f"Sort it. 例如：{copy}")) or "")
+    few = row[: len(row) // 6]
+    assert guard.refuse(candidate(f"Sort it. A word such as {few} says nothing.")) is None
+
+
+def test_a_copy_is_named_as_it_is_written():
+    row = "我的 Acme X200 scanner 到货时外壳破裂 please refund"
+    guard = Guard(PROMPT, max_tokens=2000, train=[example({"ticket": row})])
+    assert '("我的 acme x200 scanner 到货时外' in (guard.refuse(candidate(row)) or "")
+
+
+def test_rules_in_chinese_are_no_near_duplicates():
+    guard = Guard(PROMPT, max_tokens=2000, train=[])
+    guard.admit(candidate("请把工单分到正确的队列。"))
+    assert "same" in (guard.refuse(candidate("请把工单分到正确的队列！")) or "")
+    assert guard.refuse(candidate("请把工单分到正确的队列。退款归财务部。")) is None
+
+
+ANSWER = (
+    "We are sorry to hear that your parcel came damaged and will send a courier to collect it tomorrow "
+    "morning between nine and eleven"
+)
+
+
+@pytest.mark.parametrize("known", [{"expected_response": ANSWER}, {"facts": {"reply": ANSWER, "queue": "a"}}])
+def test_long_answers_that_are_expected_are_not_copied(known):
+    guard = Guard(PROMPT, max_tokens=500, train=[example({"ticket": "x"}, **known)])
+    assert "copies" in (guard.refuse(candidate(f"Answer like this: {ANSWER}")) or "")
+
+
+def test_short_answers_are_labels_and_may_be_named():
+    label = "goes to the second level support desk of the north office"
+    guard = Guard(PROMPT, max_tokens=500, train=[example({"ticket": "x"}, reference=label)])
+    assert guard.refuse(candidate(f"Where a crane is broken, the ticket {label}.")) is None
+
+
+def test_what_a_prompt_of_the_user_quotes_may_stay():
+    given = Prompt.of(
+        [{"role": "system", "content": f"As in: {ROW}"}, {"role": "user", "content": "{{ticket}}"}]
+    )
+    guard = Guard(PROMPT, max_tokens=500, train=TRAIN, given=[given])
+    assert guard.refuse(candidate(f"Sort it well. As in: {ROW}")) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["按照规则处理" * 40, "กรุณาตอบสั้นๆ " * 40, "😀" * 250, "=" * 4000, "a" * 1300]
+)
+def test_the_cap_counts_tokens_of_every_script(text):
+    guard = Guard(PROMPT, max_tokens=200, train=[])
+    assert "the limit is 200" in (guard.refuse(candidate(text)) or "")
