@@ -18,7 +18,7 @@ from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.program_view import Habits, View, habits
 from promptmigrate.pipeline.searching import engine_on, goal
-from promptmigrate.search import FrontPoint, Generation, Problem, SearchResult, strategy
+from promptmigrate.search import FrontPoint, Generation, Problem, SearchResult, run_strategy, strategy
 from promptmigrate.types import Example, Prompt, Variant
 
 _LEAST_ROWS = 10
@@ -140,7 +140,8 @@ class JointSearch:
             f"{name}: {len(train)} train and {len(validation)} validation rows, {per_row} calls each"
             + ("; it gives the answer" if use.final else "; an earlier step, so without demos")
         )
-        found = strategy(self.config.search.strategy).search(
+        found = run_strategy(
+            strategy(self.config.search.strategy),
             Problem(
                 original=view.original,
                 train=train,
@@ -164,7 +165,7 @@ class JointSearch:
                 max_cost_usd=self.max_cost_usd,
                 price_of=self.door.price,
                 log=self.say.note,
-            )
+            ),
         )
         self._left -= found.calls
         self._stop(name, found.stopped)

@@ -13,7 +13,7 @@ from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.tokens import Call, asked_in
-from promptmigrate.search import Problem, SearchResult, strategy
+from promptmigrate.search import Problem, SearchResult, run_strategy, strategy
 from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Dataset, Example, Prompt, Purpose, Variant
 
@@ -79,7 +79,7 @@ def search(
     )
     door.limit(plan.search_budget(config, target), part="the search")
     try:
-        return strategy(config.search.strategy).search(problem)
+        return run_strategy(strategy(config.search.strategy), problem)
     finally:
         door.limit(config.budget)
 

@@ -12,6 +12,7 @@ from promptmigrate.search.base import (
 )
 from promptmigrate.search.contract import Contract, mine
 from promptmigrate.search.registry import names, strategy
+from promptmigrate.search.rules import run_strategy
 
 __all__ = [
     "CandidateRecord",
@@ -25,5 +26,6 @@ __all__ = [
     "Strategy",
     "mine",
     "names",
+    "run_strategy",
     "strategy",
 ]

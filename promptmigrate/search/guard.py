@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from promptmigrate import template
-from promptmigrate.errors import TemplateError
 from promptmigrate.search.anatomy import Candidate, role_lines
 from promptmigrate.search.base import Problem
-from promptmigrate.search.frozen import Frozen
-from promptmigrate.search.text import WORD, Unit, ngrams, runs, spelled, tokens_of, units
+from promptmigrate.search.rules import Rules
+from promptmigrate.search.text import WORD, Unit, ngrams, runs, spelled, units
 from promptmigrate.types import Example, Prompt
 
 COPIED_WORDS = 8
 """A run of so many words of a train row in the instructions is a copy of the row."""
-_PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
 _WHOLE_ROW_WORDS = 5
 _BOILERPLATE_SHARE = 0.1
 
@@ -28,8 +25,7 @@ class Guard:
         self, original: Prompt, *, max_tokens: int, train: Sequence[Example], given: Sequence[Prompt] = ()
     ) -> None:
         self._original = original
-        self._frozen = Frozen(original, given)
-        self._max_tokens = max_tokens
+        self._rules = Rules(original, max_tokens=max_tokens, given=given)
         self._copies = _Copies(train, exempt=[original, *given])
         self._seen: dict[str, None] = {}
         self._bags: list[tuple[int, Counter[Unit], str]] = []
@@ -46,12 +42,9 @@ class Guard:
 
     def refuse(self, candidate: Candidate, *, proposed: bool = True) -> str | None:
         """Why ``candidate`` may not be tried; None if it may. ``proposed``: a model wrote its text."""
-        prompt = candidate.prompt
         return (
             (self._refuse_messages(candidate.instructions) if proposed else None)
-            or self._frozen.broken(prompt)
-            or self._refuse_template(prompt)
-            or self._refuse_size(prompt)
+            or self._rules.broken(candidate.prompt)
             or (self._refuse_copy(candidate.instructions) if proposed else None)
             or self._refuse_duplicate(candidate)
         )
@@ -62,29 +55,11 @@ class Guard:
         bag = Counter(units(candidate.instructions))
         self._bags.append((bag.total(), bag, _setting(candidate)))
 
-    def _refuse_template(self, prompt: Prompt) -> str | None:
-        for message in prompt.messages:
-            try:
-                template.check(message.content)
-            except TemplateError as error:
-                return str(error)
-            if not message.content.strip():
-                return f"its {message.role} message is empty"
-        if _stray(prompt) and not _stray(self._original):
-            return "it has '{{' that does not open one of the prompt's placeholders"
-        return None
-
     def _refuse_messages(self, instructions: str) -> str | None:
         own = "\n".join(message.content for message in self._original.messages)
         roles = Counter(role_lines(instructions)) - Counter(role_lines(own))
         if roles:
             return f"it writes a message of its own, as {min(roles)}: only the instructions change"
-        return None
-
-    def _refuse_size(self, prompt: Prompt) -> str | None:
-        size = tokens_of(prompt)
-        if size > self._max_tokens:
-            return f"it has about {size} tokens; the limit is {self._max_tokens}"
         return None
 
     def _refuse_copy(self, instructions: str) -> str | None:
@@ -102,10 +77,6 @@ class Guard:
             if ((bag - other) + (other - bag)).total() <= 1:
                 return "it says the same as one that was tried before"
         return None
-
-
-def _stray(prompt: Prompt) -> bool:
-    return any("{{" in _PLACEHOLDER.sub("", message.content) for message in prompt.messages)
 
 
 def _setting(candidate: Candidate) -> str:

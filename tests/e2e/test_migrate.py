@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -380,6 +381,42 @@ def test_a_price_given_later_settles_the_cost_without_a_call(server: Foreign, tm
     assert second.json["cost_ratio"]["value"] < 0.9
     assert second.code == 0, second.err
     assert server.calls - calls <= 0.5 * calls  # a cost is one more thing to choose by
+
+
+ROGUE = """
+from dataclasses import replace
+from promptmigrate.types import Prompt
+
+
+class Rogue:
+    name = "rogue"
+
+    def search(self, problem):
+        lost = replace(problem.original, prompt=Prompt.of("Which mood is this customer in?"))
+        problem.evaluate([lost], problem.validation)
+"""
+
+
+def test_a_plug_in_cannot_spend_on_a_prompt_without_its_placeholder(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    info = tmp_path / "rogue-1.dist-info"
+    info.mkdir()
+    (tmp_path / "rogue.py").write_text(ROGUE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rogue\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[promptmigrate.strategies]\nrogue = rogue:Rogue\n")
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    result = work.run(
+        "migrate",
+        str(work.write(search={"strategy": "rogue"})),
+        environment=work.environment(PYTHONPATH=found),
+    )
+    assert result.code == 2
+    assert "search strategy 'rogue' asks for a prompt that may not be tried" in result.err
+    assert "it lost the placeholder {{note}}" in result.err
+    logs = "".join(path.read_text() for path in tmp_path.rglob("outcomes.jsonl"))
+    phases = {json.loads(line)["phase"] for line in logs.splitlines()}
+    assert "before" in phases and "search" not in phases
+    assert not list(tmp_path.rglob("best.yaml"))
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(server: Foreign, tmp_path: Path):

@@ -2,11 +2,13 @@
 
 import random
 import sys
+from dataclasses import replace
 
 import pytest
 
-from promptmigrate.errors import BudgetExceeded
-from promptmigrate.search import Problem, SearchResult, strategy
+from promptmigrate.errors import BudgetExceeded, UsageError
+from promptmigrate.search import Problem, SearchResult, run_strategy, strategy
+from promptmigrate.search.anatomy import Anatomy
 from promptmigrate.search.testing import Shop, StrategyContract
 from promptmigrate.types import Prompt, Request, Variant
 
@@ -57,8 +59,45 @@ class LosesPlaceholders(Sloppy):
 
 class InventsABest(Sloppy):
     def best(self, problem):
-        first = problem.original.prompt.messages[-1].content
-        return Variant(prompt=Prompt.of(f"{first}!"), model=problem.original.model)
+        prompt = Anatomy.of(problem.original.prompt).compose("Answer well.")
+        return Variant(prompt=prompt, model=problem.original.model)
+
+
+class Measures(Sloppy):
+    """Measures a prompt of its own and gives back the original."""
+
+    def own(self, problem):
+        raise NotImplementedError
+
+    def search(self, problem: Problem) -> SearchResult:
+        problem.evaluate([self.own(problem)], problem.validation[:1])
+        return super().search(problem)
+
+    def calls(self, problem):
+        return super().calls(problem) + problem.calls_per_row
+
+
+class MeasuresWithoutPlaceholder(Measures):
+    def own(self, problem):
+        return replace(problem.original, prompt=Prompt.of("Say which shelf."))
+
+
+class WritesTheFixedPartAnew(Measures):
+    def own(self, problem):
+        *rest, last = problem.original.prompt.messages
+        changed = replace(last, content=last.content.replace("Note:", "Here is the note:"))
+        return replace(problem.original, prompt=Prompt((*rest, changed), chat=problem.original.prompt.chat))
+
+
+class WritesTooMuch(Measures):
+    def own(self, problem):
+        text = "Be brief, and be quick. " * problem.max_prompt_tokens
+        return replace(problem.original, prompt=Anatomy.of(problem.original.prompt).compose(text))
+
+
+class AsksAnotherModel(Measures):
+    def own(self, problem):
+        return replace(problem.original, model="toy/manager")
 
 
 class ShowsValidation(Sloppy):
@@ -107,6 +146,10 @@ class IsMoody(Sloppy):
         (CountsErrorsAsZero, "test_infrastructure_errors_are_not_scores"),
         (LosesPlaceholders, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
         (InventsABest, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (MeasuresWithoutPlaceholder, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (WritesTheFixedPartAnew, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (WritesTooMuch, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (AsksAnotherModel, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
         (ShowsValidation, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
         (Seeds, "test_shows_nothing_and_does_not_seed_what_is_global"),
         (Prints, "test_shows_nothing_and_does_not_seed_what_is_global"),
@@ -118,6 +161,32 @@ def test_finds_what_is_broken(broken, test):
     contract = type("Contract", (StrategyContract,), {"strategy": broken})()
     with pytest.raises(AssertionError):
         getattr(contract, test)()
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (
+            LosesPlaceholders,
+            "'sloppy' ends with a prompt that may not be tried: it lost the placeholder {{note}}",
+        ),
+        (MeasuresWithoutPlaceholder, "'sloppy' asks for a prompt that may not be tried: it lost"),
+        (WritesTheFixedPartAnew, "it changes the fixed part"),
+        (WritesTooMuch, "the limit is 4000"),
+        (AsksAnotherModel, "it is for toy/manager"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_before_a_call_is_made(broken, reason):
+    shop = Shop()
+    with pytest.raises(UsageError) as refused:
+        run_strategy(broken(), shop.problem(200))
+    assert reason in str(refused.value)
+    assert shop.calls == (0 if issubclass(broken, Measures) else len(shop.validation))
+
+
+def test_an_original_beyond_the_cap_may_be_measured():
+    shop = Shop()
+    assert run_strategy(Sloppy(), shop.problem(200, max_prompt_tokens=1)).best == shop.original
 
 
 def test_an_exceeded_budget_must_not_escape():

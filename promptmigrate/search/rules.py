@@ -1,0 +1,96 @@
+"""What holds for every prompt that a search measures or ends with, whichever strategy it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from promptmigrate import template
+from promptmigrate.errors import TemplateError, UsageError
+from promptmigrate.search.base import Measured, Problem, SearchResult, Strategy
+from promptmigrate.search.frozen import Frozen
+from promptmigrate.search.text import tokens_of
+from promptmigrate.types import Example, Prompt, Variant
+
+_PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+
+
+class Rules:
+    """The fixed parts, roles and placeholders of the original, a template that renders alike everywhere, and
+    the token cap.
+
+    Args:
+        original: The prompt in production. It may be tried in any case.
+        max_tokens: See ``Problem.max_prompt_tokens``.
+        given: Prompts of the user, whose fixed parts will do as well.
+    """
+
+    def __init__(self, original: Prompt, *, max_tokens: int, given: Sequence[Prompt] = ()) -> None:
+        self._original, self._max_tokens = original, max_tokens
+        self._frozen = Frozen(original, given)
+        self._stray = _stray(original)
+
+    def broken(self, prompt: Prompt) -> str | None:
+        """The rule that ``prompt`` breaks, as half a sentence; None if it may be tried."""
+        if prompt == self._original:
+            return None
+        return self._frozen.broken(prompt) or self._unfit(prompt) or self._too_long(prompt)
+
+    def _unfit(self, prompt: Prompt) -> str | None:
+        for message in prompt.messages:
+            try:
+                template.check(message.content)
+            except TemplateError as error:
+                return str(error)
+            if not message.content.strip():
+                return f"its {message.role} message is empty"
+        if _stray(prompt) and not self._stray:
+            return "it has '{{' that does not open one of the prompt's placeholders"
+        return None
+
+    def _too_long(self, prompt: Prompt) -> str | None:
+        size = tokens_of(prompt)
+        return (
+            f"it has about {size} tokens; the limit is {self._max_tokens}"
+            if size > self._max_tokens
+            else None
+        )
+
+
+class BrokenRuleError(UsageError):
+    """A strategy wants to measure, or ends with, what no search may."""
+
+
+def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
+    """What ``strategy`` finds for ``problem``, held to the :class:`Rules`.
+
+    Raises:
+        BrokenRuleError: it asks for a Variant that breaks them, before any call is made for it, or its best
+            one does.
+        PromptMigrateError: see :meth:`Strategy.search`.
+    """
+    rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
+
+    def check(variant: Variant, does: str) -> None:
+        reason = rules.broken(variant.prompt)
+        if variant.model != problem.original.model:
+            reason = f"it is for {variant.model}, not for {problem.original.model}"
+        if reason is not None:
+            raise BrokenRuleError(
+                f"search strategy {strategy.name!r} {does} a prompt that may not be tried: {reason}; choose "
+                "another search.strategy, or have that one mended"
+            )
+
+    def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Measured:
+        for variant in variants:
+            check(variant, "asks for")
+        return problem.evaluate(variants, examples)
+
+    result = strategy.search(replace(problem, evaluate=evaluate))
+    check(result.best, "ends with")
+    return result
+
+
+def _stray(prompt: Prompt) -> bool:
+    return any("{{" in _PLACEHOLDER.sub("", message.content) for message in prompt.messages)
