@@ -25,10 +25,11 @@ def check(config: Annotated[Path, typer.Argument(help="The experiment file.")]) 
     """Validate an experiment file without reading data or sending anything."""
     from promptmigrate.config import load_config, unknown_params
     from promptmigrate.pipeline.check import checks
+    from promptmigrate.pipeline.strategies import asked_models
 
     found = load_config(config)
     for _, test in checks(found, config.parent):
         test()
     for line in unknown_params(found):
         typer.echo(f"note: {line}", err=True)
-    typer.echo(f"{config} is valid: {found.name}, {len(found.models)} models", err=True)
+    typer.echo(f"{config} is valid: {found.name}, {len(asked_models(found))} models", err=True)

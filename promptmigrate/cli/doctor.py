@@ -71,6 +71,7 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
         return
     config = loaded[0]
     from promptmigrate.pipeline.check import checks
+    from promptmigrate.pipeline.strategies import asked_models
 
     for name, test in checks(config, path.parent):
         check(name, test)
@@ -85,7 +86,7 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
     check("prompt", prompt)
     if config.storage is not None:
         check("storage", lambda: _storage(config))
-    for model in config.models:
+    for model in asked_models(config):
         check(f"model {model}", lambda model=model: _model(config, model))  # type: ignore[misc]
 
 

@@ -132,7 +132,7 @@ class Config(Section):
 
     @property
     def reflection_model(self) -> str:
-        """The model that writes proposals."""
+        """The model that writes proposals, where the strategy wants one."""
         return self.search.reflection_model or (self.source.model if self.source else self.targets[0].model)
 
     @property
@@ -143,11 +143,14 @@ class Config(Section):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every model that a run may call, each once."""
+        """Every model that a run may call, each once, but for the one that writes proposals.
+
+        Whether that is called is known to the strategy.
+        """
         judges = [scorer.judge for scorer in self.scorers if scorer.judge]
         source = [self.source.model] if self.source and self.gate.baseline != "recorded" else []
         targets = [target.model for target in self.targets]
-        return tuple(dict.fromkeys([*targets, *source, self.reflection_model, *judges]))
+        return tuple(dict.fromkeys([*targets, *source, *judges]))
 
     @property
     def digest(self) -> str:

@@ -11,7 +11,7 @@ from promptmigrate.lm.endpoints import check_url, resolve
 from promptmigrate.pipeline.measures import measures, models
 from promptmigrate.pipeline.prepare import check_guardrails
 from promptmigrate.pipeline.same import located
-from promptmigrate.search import strategy
+from promptmigrate.pipeline.strategies import check_strategy
 from promptmigrate.types import Example
 
 _STANDS_IN = Example(id="", inputs={}, reference="yes")
@@ -27,7 +27,7 @@ def checks(config: Config, folder: Path) -> tuple[tuple[str, Callable[[], str]],
     """
     return (
         ("scorers", lambda: _scorers(config, folder)),
-        ("search strategy", lambda: strategy(config.search.strategy).name),
+        ("search strategy", lambda: check_strategy(config)),
         ("data", lambda: _data(config, folder)),
         ("endpoints", lambda: _endpoints(config, folder)),
         ("parameters", lambda: "; ".join(unknown_params(config)) or "all are known"),

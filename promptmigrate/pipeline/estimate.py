@@ -11,6 +11,7 @@ from promptmigrate.errors import BudgetExceeded
 from promptmigrate.lm import Door
 from promptmigrate.lm.sizes import DEFAULT_OUTPUT_TOKENS
 from promptmigrate.pipeline.habits import grown
+from promptmigrate.pipeline.strategies import asked_models
 from promptmigrate.pipeline.tokens import Call, expected
 from promptmigrate.types import Dataset, Prompt
 
@@ -93,7 +94,7 @@ def unpriced(config: Config, door: Door) -> str | None:
     Raises:
         BudgetExceeded: nothing else limits the run.
     """
-    unknown = [model for model in config.models if door.price(model) is None]
+    unknown = [model for model in asked_models(config) if door.price(model) is None]
     if not unknown:
         return None
     text = f"the price of {', '.join(unknown)} is not known, so budget.usd cannot hold for it"

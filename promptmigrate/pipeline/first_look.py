@@ -16,6 +16,7 @@ from promptmigrate.evaluate import Evaluation, Evaluator, Measure
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
+from promptmigrate.pipeline.strategies import reflection_model
 from promptmigrate.types import Dataset, Request, Variant
 from scorers import Score, models_of
 
@@ -41,7 +42,7 @@ def contact(
     """Ask every model once or a few times, before much is spent: a wrong name, key or parameter shows here.
 
     Args:
-        config: Names the reflection model.
+        config: Names the reflection model, and a strategy that may do without.
         production: Asked on some train rows, if the gate will ask it again.
         original: Asked on some validation rows.
         dataset: The rows.
@@ -67,8 +68,8 @@ def contact(
                 f"none of the first {min(len(rows), CONTACT_ROWS)} answers of {variant.model} could be "
                 f"measured: {_complaint(evaluation, variant)}"
             )
-    model, params = config.reflection_model, config.search.reflection_params
-    if params or model not in {variant.model for variant, _ in sides}:
+    model, params = reflection_model(config), config.search.reflection_params
+    if model is not None and (params or model not in {variant.model for variant, _ in sides}):
         door.complete(Request(model=model, messages=(_PING,), params=params, purpose="reflection"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from promptmigrate.config import Config
+from promptmigrate.pipeline.strategies import reflection_model
 from promptmigrate.pipeline.tokens import TURN_TOKENS, Call, Expected
 
 
@@ -45,6 +46,8 @@ def habit(config: Config) -> Habit:
     found = _HABITS.get(config.search.strategy, _HABITS["reflective"])
     if "demos" not in config.search.may_change:
         found = found._replace(demos=0.0)
+    if reflection_model(config) is None:
+        found = found._replace(reflections=0.0)
     if "instructions" not in config.search.may_change:
         found = found._replace(rules=0.0, reflections=0.0)
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptmigrate.config import Config, ScorerConfig
 from promptmigrate.errors import ConfigError
 from promptmigrate.evaluate import Measure
+from promptmigrate.pipeline.strategies import asked_models
 from promptmigrate.types import Example
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def models(config: Config, chosen: Sequence[Measure]) -> tuple[str, ...]:
     import scorers
 
     asked = [model for measure in chosen for model in scorers.models_of(measure.scorer)]
-    return tuple(dict.fromkeys([*config.models, *asked]))
+    return tuple(dict.fromkeys([*asked_models(config), *asked]))
 
 
 def choose(examples: Sequence[Example], *, judge: str | None = None) -> dict[str, Any]:

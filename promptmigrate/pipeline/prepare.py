@@ -18,8 +18,8 @@ from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.program import Components, components
 from promptmigrate.pipeline.rundir import RunDir, check_writable, run_id, unfinished
 from promptmigrate.pipeline.same import Inputs, changes, check_same, inputs_of
+from promptmigrate.pipeline.strategies import check_strategy
 from promptmigrate.publish import current, load
-from promptmigrate.search import strategy
 from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Dataset, Prompt
 
@@ -79,7 +79,7 @@ def prepare(
     check_folders(config, runs)
     for each in [prompt] if program is None else program.prompts.values():
         check_length(config, each)
-    strategy(config.search.strategy)
+    check_strategy(config)
     for line in unknown_params(config):
         say.note(line)
     inputs = inputs_of(config, folder, seeds, code=None if program is None else program.file)

@@ -22,6 +22,7 @@ from promptmigrate.pipeline.forecast import Forecast
 from promptmigrate.pipeline.gate import Gate
 from promptmigrate.pipeline.prepare import Ready
 from promptmigrate.pipeline.rundir import RunDir
+from promptmigrate.pipeline.strategies import asked_models
 from promptmigrate.search import SearchResult
 from promptmigrate.types import Dataset, Prompt, Variant
 
@@ -214,7 +215,7 @@ def unnamed(work: Work) -> bool:
 
 def simulated(config: Config) -> bool:
     """Whether any model of the experiment is a simulated one."""
-    return any(model.startswith("sim/") for model in config.models) or (
+    return any(model.startswith("sim/") for model in asked_models(config)) or (
         config.source is not None and config.source.model.startswith("sim/")
     )
 

@@ -11,7 +11,7 @@ from promptmigrate.search.base import (
     Strategy,
 )
 from promptmigrate.search.contract import Contract, mine
-from promptmigrate.search.registry import names, strategy
+from promptmigrate.search.registry import changes, names, reflects, strategy
 from promptmigrate.search.rules import run_strategy
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "Problem",
     "SearchResult",
     "Strategy",
+    "changes",
     "mine",
     "names",
+    "reflects",
     "run_strategy",
     "strategy",
 ]

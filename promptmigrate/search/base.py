@@ -186,6 +186,12 @@ class Strategy(Protocol):
     A class may say with an attribute ``deterministic`` (bool; without it, False is taken) whether the same
     problem and outcomes always give the same result. A search that is resumed, or shared by several
     workers, can take over completed calls only where it does.
+
+    With ``reflects`` (bool; without it, True is taken) it says whether it asks the reflection model. Where it
+    does not, none has to be there: no key, no price, no call; ``Problem.reflect`` then raises.
+
+    With ``changes`` (some of :data:`CHANGEABLE`; without it, all are taken) it says what it needs leave to
+    change one of. Where ``may_change`` names none of them, an experiment is refused before anything is spent.
     """
 
     name: str

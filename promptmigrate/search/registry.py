@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from promptmigrate.errors import UsageError
-from promptmigrate.search.base import Strategy
+from promptmigrate.search.base import CHANGEABLE, Strategy
 
 GROUP = "promptmigrate.strategies"
 """Entry point group: each entry names a class or function that gives a Strategy without arguments."""
@@ -48,6 +48,16 @@ def strategy(name: str) -> Strategy:
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UsageError(f"there is no search strategy {name!r}; {hint}Known are {', '.join(names())}")
+
+
+def reflects(made: Strategy) -> bool:
+    """Whether ``made`` asks a reflection model."""
+    return bool(getattr(made, "reflects", True))
+
+
+def changes(made: Strategy) -> frozenset[str]:
+    """What ``made`` needs leave to change one of."""
+    return frozenset(getattr(made, "changes", CHANGEABLE))
 
 
 def _plugged_in(entry: EntryPoint) -> Strategy:

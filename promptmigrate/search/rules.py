@@ -10,8 +10,9 @@ from promptmigrate import template
 from promptmigrate.errors import TemplateError, UsageError
 from promptmigrate.search.base import Measured, Problem, SearchResult, Strategy
 from promptmigrate.search.frozen import Frozen
+from promptmigrate.search.registry import reflects
 from promptmigrate.search.text import tokens_of
-from promptmigrate.types import Example, Prompt, Variant
+from promptmigrate.types import Example, Prompt, Reply, Request, Variant
 
 _PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
 
@@ -67,7 +68,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
 
     Raises:
         BrokenRuleError: it asks for a Variant that breaks them, before any call is made for it, or its best
-            one does.
+            one does; or it asks the reflection model, and says that it does not.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
     rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
@@ -87,7 +88,16 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
             check(variant, "asks for")
         return problem.evaluate(variants, examples)
 
-    result = strategy.search(replace(problem, evaluate=evaluate))
+    def refuse(_request: Request) -> Reply:
+        raise BrokenRuleError(
+            f"search strategy {strategy.name!r} asks the reflection model, and says of itself that it does "
+            "not; choose another search.strategy, or have that one mended"
+        )
+
+    checked = replace(problem, evaluate=evaluate)
+    if not reflects(strategy):
+        checked = replace(checked, reflect=refuse, dspy_lm=None)
+    result = strategy.search(checked)
     check(result.best, "ends with")
     return result
 

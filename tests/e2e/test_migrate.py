@@ -383,6 +383,26 @@ def test_a_price_given_later_settles_the_cost_without_a_call(server: Foreign, tm
     assert server.calls - calls <= 0.5 * calls  # a cost is one more thing to choose by
 
 
+def test_a_strategy_without_reflection_needs_no_reflection_model(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    search = {"strategy": "random", "reflection_model": "openai/gpt-4.1"}  # there is no key for it
+    path = str(work.write(search=search))
+    assert work.run("config", "check", path).code == 0
+    result = work.run("migrate", path, "--json")
+    assert "verdict" in result.json, result.err
+    assert result.json["spend"]["calls"]["reflection"] == 0
+
+
+def test_a_strategy_with_nothing_to_change_is_refused(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    path = str(work.write(search={"strategy": "copro", "may_change": ["demos"]}))
+    for command in ("migrate", "doctor"):
+        result = work.run(command, path)
+        assert result.code == 2
+        assert "search.may_change is [demos], which leaves copro nothing to change" in result.err + result.out
+    assert server.calls == 0
+
+
 ROGUE = """
 from dataclasses import replace
 from promptmigrate.types import Prompt

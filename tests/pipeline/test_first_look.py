@@ -32,7 +32,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Foreign]:
 
 
 def looked(
-    server: Foreign, folder: Path, *measures: Measure, target: str = "petite", first: bool = False
+    server: Foreign,
+    folder: Path,
+    *measures: Measure,
+    target: str = "petite",
+    first: bool = False,
+    strategy: str = "reflective",
 ) -> Evaluation | None:
     """The first look at the old prompt on ``target``, or only the ``first`` rows of it."""
     prompt = Prompt.of(MOOD_PROMPT)
@@ -50,7 +55,8 @@ def looked(
         original = Variant(prompt=prompt, model=f"f/{target}")
         if first:
             alone = replace(planned, rerun=False)
-            contact(config(), original, original, dataset, evaluator, door, alone)
+            experiment = config(search={"strategy": strategy, "reflection_model": "f/writer"})
+            contact(experiment, original, original, dataset, evaluator, door, alone)
         return before(original, dataset, evaluator, planned, Listener())
 
 
@@ -95,3 +101,11 @@ def test_a_judge_that_weighs_nothing_does_not_stop_a_run(server: Foreign, tmp_pa
     found = looked(server, tmp_path, Measure(scorer=exact_match()), Measure(scorer=CRITIC.scorer, weight=0))
     assert found is not None
     assert found.summary(found.variants[0]).rows == 40
+
+
+@pytest.mark.parametrize(("strategy", "asked"), [("reflective", 1), ("random", 0), ("fewshot", 0)])
+def test_a_reflection_model_is_asked_only_where_it_is_used(
+    server: Foreign, tmp_path: Path, strategy: str, asked: int
+):
+    looked(server, tmp_path, Measure(scorer=exact_match()), first=True, strategy=strategy)
+    assert [model for model, _ in server.log].count("writer") == asked

@@ -157,7 +157,7 @@ def test_starts_from_a_given_prompt_that_does_better():
 
 def searched(compile_, calls=120, **changes):
     shop = Shop(**changes)
-    result = optimise(shop.problem(calls), "stubborn", compile_, changes="instructions demos")
+    result = optimise(shop.problem(calls), "stubborn", compile_, changes=frozenset({"instructions", "demos"}))
     assert shop.calls <= result.calls <= calls
     return shop, result
 

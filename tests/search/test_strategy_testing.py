@@ -112,6 +112,18 @@ class CountsTooLittle(Sloppy):
         return 0
 
 
+class AsksInSecret(Sloppy):
+    reflects = False
+
+    def calls(self, problem):
+        problem.reflect(Request(model="x", messages=problem.original.prompt.messages))
+        return super().calls(problem) + 1
+
+
+class ClaimsTooMuch(Sloppy):
+    changes = frozenset({"model"})
+
+
 class Seeds(Sloppy):
     def best(self, problem):
         random.seed(4)
@@ -151,6 +163,8 @@ class IsMoody(Sloppy):
         (WritesTooMuch, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
         (AsksAnotherModel, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
         (ShowsValidation, "test_every_shape_of_prompt_keeps_its_variables_and_turns"),
+        (AsksInSecret, "test_says_only_what_is_true_of_itself"),
+        (ClaimsTooMuch, "test_says_only_what_is_true_of_itself"),
         (Seeds, "test_shows_nothing_and_does_not_seed_what_is_global"),
         (Prints, "test_shows_nothing_and_does_not_seed_what_is_global"),
         (IsMoody, "test_the_same_problem_gives_the_same_result"),

@@ -92,7 +92,7 @@ def optimise(
     name: str,
     compile_: Callable[[Session], object],
     *,
-    changes: str,
+    changes: frozenset[str],
     screen: int = 20,
     share: float = 0.15,
     strict: bool = False,

@@ -99,15 +99,13 @@ class Run:
 
     # -- start -----------------------------------------------------------------------------------------
 
-    def start(self, *, changes: str, train: bool = True) -> bool:
+    def start(self, *, changes: frozenset[str], train: bool = True) -> bool:
         """Measure the original, and the user's prompts, on the screen; False: the search is over already.
 
-        ``changes``: what the strategy changes, one or several of "instructions demos"; it needs the leave to
-        change at least one. ``train``: whether it needs train rows.
+        ``changes``: what the strategy needs leave to change one of. ``train``: whether it needs train rows.
         """
-        wanted = changes.split()
-        if not self.problem.may_change.intersection(wanted):
-            return self.stop("exhausted", f"{self.name} changes {' and '.join(wanted)}; it may not")
+        if not self.problem.may_change & changes:
+            return self.stop("exhausted", f"{self.name} changes {' and '.join(sorted(changes))}; it may not")
         if train and not self.train:
             return self.stop("exhausted", f"{self.name} works on train rows; there are none")
         if not self.table.affordable([self.original], self.screen):
@@ -208,7 +206,9 @@ class Run:
         )
 
 
-def conduct(run: Run, propose: Callable[[Run], None], *, changes: str, train: bool = True) -> SearchResult:
+def conduct(
+    run: Run, propose: Callable[[Run], None], *, changes: frozenset[str], train: bool = True
+) -> SearchResult:
     """Start ``run``, let ``propose`` find candidates, compare the best of them, and give the result."""
     try:
         if run.start(changes=changes, train=train):

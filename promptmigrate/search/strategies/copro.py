@@ -24,10 +24,11 @@ class Copro:
 
     name = "copro"
     deterministic = True
+    changes = frozenset({"instructions"})
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
-        return optimise(problem, self.name, _compile, changes="instructions", share=0.3)
+        return optimise(problem, self.name, _compile, changes=self.changes, share=0.3)
 
 
 def _compile(session: Session) -> None:

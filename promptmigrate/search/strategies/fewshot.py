@@ -25,10 +25,12 @@ class FewShot:
 
     name = "fewshot"
     deterministic = True
+    changes = frozenset({"demos"})
+    reflects = False
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
-        return optimise(problem, self.name, _compile, changes="demos")
+        return optimise(problem, self.name, _compile, changes=self.changes)
 
 
 def _compile(session: Session) -> None:

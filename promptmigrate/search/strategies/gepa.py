@@ -35,10 +35,11 @@ class Gepa:
 
     name = "gepa"
     deterministic = True
+    changes = frozenset({"instructions"})
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
-        return optimise(problem, self.name, _compile, changes="instructions", strict=True)
+        return optimise(problem, self.name, _compile, changes=self.changes, strict=True)
 
 
 def _compile(session: Session) -> None:

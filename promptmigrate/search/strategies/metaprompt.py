@@ -33,10 +33,11 @@ class Metaprompt:
 
     name = "metaprompt"
     deterministic = True
+    changes = frozenset({"instructions"})
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
-        return conduct(Run(problem, self.name, share=0.3), _propose, changes="instructions", train=False)
+        return conduct(Run(problem, self.name, share=0.3), _propose, changes=self.changes, train=False)
 
 
 def _propose(run: Run) -> None:

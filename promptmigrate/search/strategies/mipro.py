@@ -31,11 +31,12 @@ class Mipro:
 
     name = "mipro"
     deterministic = True
+    changes = frozenset({"instructions"})
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
         screen = max(4, min(50, problem.calls // problem.calls_per_row // 12))
-        return optimise(problem, self.name, _compile, changes="instructions", screen=screen)
+        return optimise(problem, self.name, _compile, changes=self.changes, screen=screen)
 
 
 def _compile(session: Session) -> None:

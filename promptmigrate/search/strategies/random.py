@@ -29,11 +29,13 @@ class Random:
 
     name = "random"
     deterministic = True
+    changes = frozenset({"instructions", "demos", "format"})
+    reflects = False
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
         run = Run(problem, self.name)
-        return conduct(run, _propose, changes="instructions demos format", train=False)
+        return conduct(run, _propose, changes=self.changes, train=False)
 
 
 def _propose(run: Run) -> None:

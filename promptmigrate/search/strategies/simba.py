@@ -33,10 +33,11 @@ class Simba:
 
     name = "simba"
     deterministic = True
+    changes = frozenset({"instructions", "demos"})
 
     def search(self, problem: Problem) -> SearchResult:
         """The best Variant found within ``problem.calls``."""
-        return optimise(problem, self.name, _compile, changes="instructions demos", share=0.3)
+        return optimise(problem, self.name, _compile, changes=self.changes, share=0.3)
 
 
 def _compile(session: Session) -> None:

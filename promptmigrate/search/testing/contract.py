@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from promptmigrate.errors import EndpointError
-from promptmigrate.search.base import SearchResult, Strategy
+from promptmigrate.search.base import CHANGEABLE, SearchResult, Strategy
+from promptmigrate.search.registry import changes, reflects
 from promptmigrate.search.registry import strategy as by_name
 from promptmigrate.search.rules import BrokenRuleError, run_strategy
 from promptmigrate.search.testing.shop import CHAT, OUTAGE, TEXT, TWO, Shop, better
@@ -143,8 +144,14 @@ class StrategyContract:
                 assert len(after) == len(before)
             if "instructions" not in allowed and "format" not in allowed:
                 assert after[0] == before[0] and after[-1] == before[-1]
-            if not allowed:
+            if changes(self.made()).isdisjoint(allowed):
                 assert best == shop.original
+
+    def test_says_only_what_is_true_of_itself(self) -> None:
+        assert changes(self.made()) <= CHANGEABLE, "changes names what no search may change"
+        shop = Shop()
+        self.run(shop, 150)
+        assert shop.reflections == 0 or reflects(self.made())
 
     def test_leaves_a_perfect_original_alone(self) -> None:
         shop = Shop(expert=True)
