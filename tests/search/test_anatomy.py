@@ -147,3 +147,13 @@ def test_takes_the_instructions_out_of_a_frame_that_came_back_as_it_is(prompt, w
 )
 def test_a_frame_that_was_changed_is_not_taken_off(prompt, written):
     assert Anatomy.of(prompt).instructions_in(written) == written
+
+
+@given(
+    st.sampled_from([TEXT, BOTH, BEFORE, chat(("system", "Sort."), ("user", "Hi"), ("assistant", "Yes?"),
+                                              ("user", "Ticket: {{ticket}}"))]),
+    st.text(alphabet="ab .:#-\n", min_size=1, max_size=60).filter(str.strip),
+)  # fmt: skip
+def test_a_whole_prompt_gives_back_the_instructions_that_it_was_made_of(prompt, text):
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions_in(str(anatomy.compose(text))) == text.strip()
