@@ -8,9 +8,12 @@ from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.program import Program
 from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, rehearse
 from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, trace_of
-from promptmigrate.evaluate.runner import Evaluator, Measure, Progress, calls_per_row
+from promptmigrate.evaluate.runner import Evaluator, Progress, calls_per_row
+from promptmigrate.evaluate.scoring import Measure
+from promptmigrate.evaluate.trials import Altered, Tried, alter, by_scorer, qualities, scores_alone
 
 __all__ = [
+    "Altered",
     "Evaluation",
     "Evaluator",
     "Measure",
@@ -19,12 +22,17 @@ __all__ = [
     "ProgramRunner",
     "Progress",
     "Summary",
+    "Tried",
+    "alter",
     "as_variant",
     "ask_judge",
+    "by_scorer",
     "calls_per_row",
     "embedding_model",
     "outcome_quality",
+    "qualities",
     "rehearse",
     "score_embedded",
+    "scores_alone",
     "trace_of",
 ]

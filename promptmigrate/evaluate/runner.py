@@ -7,43 +7,23 @@ the call cache. A failed call is an Outcome without scores, never a score.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from promptmigrate.errors import PromptMigrateError
-from promptmigrate.evaluate.embedding import embedding_model, score_embedded
-from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
-from promptmigrate.evaluate.results import Evaluation, Key, trace_of
+from promptmigrate.evaluate.results import Evaluation, Key
+from promptmigrate.evaluate.scoring import Measure, sample_of, score
+from promptmigrate.evaluate.trials import Tried, try_out
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
-from scorers import (
-    Answer,
-    Judge,
-    Question,
-    Sample,
-    Score,
-    Scorer,
-    most_questions,
-    run_judge,
-)
+from scorers import Judge, Sample, Score, most_questions
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
 
 Job: TypeAlias = tuple[Variant, Example, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A scorer with its weight in the quality."""
-
-    scorer: Scorer
-    weight: float = 1.0
-    """0: it is no part of the quality."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of the judge's calls, if the scorer is a judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +138,13 @@ class Evaluator:
             outcomes=self._door.run(score_all()),
         )
 
+    def tried(self, variant: Variant, measured: Evaluation) -> dict[str, tuple[Tried, ...]]:
+        """The first answers of ``variant``, altered and scored by the scorers that need no model, by Example.
+
+        No call is sent. See :mod:`promptmigrate.evaluate.trials`.
+        """
+        return self._door.run(try_out(self._measures, measured, variant, self._score))
+
     def known(self, variant: Variant, examples: Sequence[Example]) -> Evaluation:
         """What is already measured of ``variant`` on ``examples``, without any call."""
         keys = [(variant.digest, example.id, 0) for example in examples]
@@ -229,46 +216,12 @@ class Evaluator:
         scores: tuple[Score, ...] = ()
         if reply.answered:
             # A filtered answer is one that a user would have got: empty, and scored as such.
-            sample = Sample(
-                output=reply.text or "",
-                expected=example.expected,
-                inputs=example.inputs,
-                trace=trace_of(reply),
-            )
+            sample = sample_of(example, reply, reply.text or "")
             scores = tuple([await self._score(measure, sample) for measure in self._measures])
         return Outcome(variant=variant.digest, example=example.id, repeat=repeat, reply=reply, scores=scores)
 
     async def _score(self, measure: Measure, sample: Sample) -> Score:
-        scorer = measure.scorer
-        try:
-            if embedding_model(scorer) is not None:
-                return await score_embedded(self._door, scorer, sample, measure.params)
-            if scorer.name not in self._judges:
-                asynchronous = getattr(scorer, "score_async", None)
-                if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
-                    found: Score = await asynchronous(
-                        output=sample.output,
-                        expected=sample.expected,
-                        inputs=sample.inputs,
-                        trace=sample.trace,
-                    )
-                    return found
-                return scorer(
-                    output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
-                )
-
-            async def complete(question: Question) -> Answer:
-                return await ask_judge(self._door, question, measure.params)
-
-            return await run_judge(cast(Judge, scorer), sample, complete)
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            # A plug-in that breaks on one output leaves that output unscored and says so in the results.
-            return Score(
-                name=scorer.name,
-                version=scorer.version,
-                unscored="error",
-                rationale=f"{type(error).__name__}: {error}",
-            )
+        return await score(self._door, measure, sample, judge=measure.scorer.name in self._judges)
 
 
 def _key(job: Job) -> Key:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from promptmigrate.errors import BudgetExceeded
-from promptmigrate.evaluate import calls_per_row, embedding_model, score_embedded
-from promptmigrate.evaluate.runner import Evaluator, Measure
+from promptmigrate.evaluate import Evaluator, Measure, calls_per_row, embedding_model, score_embedded
 from promptmigrate.lm import Door
 from promptmigrate.types import Example, Prompt, Reply, Request, Variant
 from scorers import Sample, exact_match, semantic_similarity

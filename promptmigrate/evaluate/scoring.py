@@ -1,0 +1,76 @@
+"""One output, scored by one scorer: through the door where it needs a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from promptmigrate.evaluate.embedding import embedding_model, score_embedded
+from promptmigrate.evaluate.judging import ask_judge
+from promptmigrate.evaluate.results import trace_of
+from promptmigrate.types import Example, Reply
+from scorers import Answer, Judge, Question, Sample, Score, Scorer, run_judge
+
+if TYPE_CHECKING:
+    from promptmigrate.lm import Door
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A scorer with its weight in the quality."""
+
+    scorer: Scorer
+    weight: float = 1.0
+    """0: it is no part of the quality."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the judge's calls, if the scorer is a judge."""
+
+
+def sample_of(example: Example, reply: Reply, output: str) -> Sample:
+    """``output`` in the place of the answer that ``reply`` gave to ``example``."""
+    return Sample(output=output, expected=example.expected, inputs=example.inputs, trace=trace_of(reply))
+
+
+async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) -> Score:
+    """What ``measure`` says of ``sample``; a scorer that breaks on it leaves it unscored, and says why.
+
+    Raises:
+        BudgetExceeded: a judge's call did not fit.
+        EndpointError: a judge's model cannot be reached at all.
+    """
+    scorer = measure.scorer
+    try:
+        if embedding_model(scorer) is not None:
+            return await score_embedded(door, scorer, sample, measure.params)
+        if not judge:
+            asynchronous = getattr(scorer, "score_async", None)
+            if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
+                found: Score = await asynchronous(
+                    output=sample.output,
+                    expected=sample.expected,
+                    inputs=sample.inputs,
+                    trace=sample.trace,
+                )
+                return found
+            return scorer(
+                output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+            )
+
+        async def complete(question: Question) -> Answer:
+            return await ask_judge(door, question, measure.params)
+
+        return await run_judge(cast(Judge, scorer), sample, complete)
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        # A plug-in that breaks on one output leaves that output unscored and says so in the results.
+        return broke(scorer, error)
+
+
+def broke(scorer: Scorer, error: Exception) -> Score:
+    """What stands for the score of an output on which ``scorer`` raised ``error``."""
+    return Score(
+        name=scorer.name,
+        version=scorer.version,
+        unscored="error",
+        rationale=f"{type(error).__name__}: {error}",
+    )
