@@ -13,11 +13,6 @@ from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.self_test import self_test
 from promptmigrate.decide.verdict import Joint, Verdict
 
-_NO_ROOM = (
-    "Production's own quality leaves no room to plant a loss beyond the margin, so the gate could not be "
-    "tried on a broken candidate."
-)
-
 
 def decide(rows: Sequence[PairedRow], rules: Rules) -> Verdict:
     """Decide on a candidate from all its test rows, including those with missing measurements.
@@ -74,12 +69,11 @@ def finish(
     elif rules.no_yardstick:
         reasons = [*reasons, rules.no_yardstick]
     used = [row for row in rows if row.paired]
-    untried = [] if tested.broken is not None or not used else [_NO_ROOM]
     return replace(
         verdict,
         verdict=decision,
         reasons=tuple(reasons),
-        warnings=(*verdict.warnings, *untried),
+        warnings=(*verdict.warnings, *tested.warnings),
         p_values=p_values(used, estimated, rules, verdict.fixed, verdict.broken, seed=seed),
         intervals=intervals(used, confidence=confidence, seed=seed),
         noise=floor,

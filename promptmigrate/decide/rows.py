@@ -50,6 +50,12 @@ class PairedRow:
     """What the row belongs to: ``{"label": "billing", "language": "de"}``."""
     scores: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     """Scorer -> its value under production and under the candidate."""
+    trials: Mapping[str, float | None] = field(default_factory=dict)
+    """Quality of production's first answer scored ``again``, and broken on purpose: ``emptied``, ``swapped``
+    for another row's, that one ``stretched``. None is unscored; one that is not there was not tried, and
+    where none is, no scorer of the quality could be run without a model."""
+    trial_scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """Scorer -> its values in these trials; of the scorers that need no model."""
 
     @property
     def paired(self) -> bool:
@@ -66,7 +72,15 @@ class PairedRow:
         """The row as JSON values."""
         found = {item.name: getattr(self, item.name) for item in fields(self)}
         scores = {name: list(pair) for name, pair in sorted(self.scores.items())}
-        return {**found, "slices": dict(sorted(self.slices.items())), "scores": scores}
+        return {
+            **found,
+            "slices": dict(sorted(self.slices.items())),
+            "scores": scores,
+            "trials": dict(sorted(self.trials.items())),
+            "trial_scores": {
+                name: dict(sorted(values.items())) for name, values in sorted(self.trial_scores.items())
+            },
+        }
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> PairedRow:
@@ -90,6 +104,16 @@ class PairedRow:
                 f"scores of {found['example']!r} are {scores!r}; they must map scorers to two values"
             )
         pairs = {name: (pair[0], pair[1]) for name, pair in scores.items()}
+        trials, trial_scores = found.get("trials", {}), found.get("trial_scores", {})
+        if (
+            not isinstance(trials, Mapping)
+            or not isinstance(trial_scores, Mapping)
+            or not all(isinstance(values, Mapping) for values in trial_scores.values())
+        ):
+            raise DataError(
+                f"trials of {found['example']!r} are not values by what was done to the answer, or "
+                "trial_scores not such values by scorer"
+            )
         return cls(**{**found, "slices": dict(slices), "scores": pairs})
 
 
@@ -112,6 +136,11 @@ def check_rows(rows: Sequence[PairedRow]) -> None:
         for name, pair in row.scores.items():
             for value in pair:
                 _check_quality(f"score {name!r}", value, number)
+        for name, values in [("", row.trials), *row.trial_scores.items()]:
+            for how, value in values.items():
+                _check_quality(
+                    f"{f'score {name!r}' if name else 'quality'} of the answer {how}", value, number
+                )
         for name in _AMOUNTS:
             value = getattr(row, name)
             if value is not None and not (_number(value) and math.isfinite(value) and value >= 0):

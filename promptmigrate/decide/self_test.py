@@ -5,12 +5,14 @@ Three trials, through the very code that decides and on the very rows it decides
 - *identical*: production against itself, same rows and same costs. Calling it worse (REJECT) is an error;
   where a candidate has to be better, calling it better (PROMOTE) is. Limits below 1 on cost and latency
   count as 1 here: nothing is cheaper than itself.
-- *broken*: production against a copy of itself with answers broken (quality 0) until the mean is worse by the
-  margin and 5 points more (at least twice the margin). The loss is a fact of these rows, not an estimate, so
-  PROMOTE is an error however few or many they are. Only quality may stop it: costs, other scores, slices and
-  doubts about judges are left out, so that they cannot hide a rule that is blind to the loss. Where
-  production's quality has no such room, all of it is broken; where not even the margin is left, nothing can
-  be planted, and ``broken`` is None.
+- *broken*: production against a copy of itself with its answers really broken and scored again
+  (:mod:`promptmigrate.decide.breakage`), until the mean is worse by the margin and 5 points more (at least
+  twice the margin). The loss is a fact of these rows, not an estimate, so PROMOTE is an error however few or
+  many they are. Only quality may stop it: costs, other scores, slices and doubts about judges are left out,
+  so that they cannot hide a rule that is blind to the loss. Where the scores do not notice that answers are
+  broken, or say something else when asked again, there is nothing to decide on, and that is an error too
+  (:mod:`promptmigrate.decide.blindness`). Where production's quality leaves no room for such a loss,
+  ``broken`` is None.
 - *at the limit*: 40 candidates drawn so that each is worse by the margin on average (whole groups break), or,
   where a candidate has to be better, no better on average (production and candidate swapped at random by
   group). A sound rule for quality lets pass (1 - confidence) / 2 of them. More than a sound rule would by
@@ -26,17 +28,21 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from promptmigrate.decide.assess import assess
+from promptmigrate.decide.blindness import blind, quality_scorers, unsteady, untried
+from promptmigrate.decide.breakage import against_itself, break_answers, broken_row
 from promptmigrate.decide.quality import estimate, status
 from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
-from promptmigrate.decide.verdict import Decision, Quality, SelfTest
+from promptmigrate.decide.verdict import Breakage, Decision, Quality, SelfTest
 from promptmigrate.decide.wording import plural, points
-from promptmigrate.files import digest
 
-_EXTRA = 0.05
 _DRAWS = 40
 _FALSE_ALARM = 1 / 2000
-_SAME = 1e-9
+_PLANTED = {
+    "emptied": "emptied on purpose",
+    "swapped": "swapped for those of other rows on purpose",
+    "planted": "broken on purpose",
+}
 
 Decider: TypeAlias = Callable[[Sequence[PairedRow], Rules, int], Decision]
 Ruler: TypeAlias = Callable[[Sequence[PairedRow], Rules], "Quality | None"]
@@ -66,7 +72,7 @@ def self_test(
     """Run the trials on checked ``rows``. ``decider`` and ``ruler`` are what is on trial."""
     fair = replace(rules, guardrails={name: max(1.0, limit) for name, limit in rules.guardrails.items()})
     problems = []
-    identical = decider([_against_itself(row) for row in rows], fair, seed)
+    identical = decider([against_itself(row) for row in rows], fair, seed)
     if rules.superiority and identical == "PROMOTE":
         problems.append(
             "The gate failed its own test: it calls production better than itself on these rows, so it "
@@ -77,14 +83,18 @@ def self_test(
             "The gate failed its own test: it rejects production compared with itself on these rows, so it "
             "cannot be believed."
         )
-    planted, loss, count = _broken(rows, rules)
-    broken = decider(planted, _quality_alone(rules), seed) if planted else None
-    if broken == "PROMOTE":
-        problems.append(
-            f"The gate failed its own test: it promotes production with {plural(count, 'answer')} broken on "
-            f"purpose, a loss of {points(loss, sign=False)} where {points(rules.margin, sign=False)} are "
-            "tolerated, so it cannot be believed."
-        )
+    breakages = break_answers(
+        rows,
+        rules,
+        decide=lambda planted, alone: decider(planted, alone, seed),
+        better=lambda candidate: ruler(candidate, replace(rules, superiority=True)) == "pass",
+    )
+    worst = _worst(breakages)
+    problems += [_promoted(breakage, rules) for breakage in breakages if breakage.decision == "PROMOTE"]
+    warnings = []
+    for found, told in (blind(rows, rules, breakages), unsteady(rows, rules)):
+        problems += found
+        warnings += told
     drawn = _at_the_limit(rows, rules, seed)
     promoted = sum(ruler(candidate, rules) == "pass" for candidate in drawn)
     allowed = allowance(len(drawn), (1 - rules.confidence) / 2)
@@ -96,14 +106,17 @@ def self_test(
         )
     return SelfTest(
         identical=identical,
-        broken=broken,
-        broken_by=loss,
-        broken_rows=count,
+        broken=worst.decision if worst else None,
+        broken_by=worst.broken_by if worst else 0.0,
+        broken_rows=worst.broken_rows if worst else 0,
         draws=len(drawn),
         promoted=promoted,
         allowed=allowed,
         passed=not problems,
         problems=tuple(problems),
+        breakages=breakages,
+        unasked=tuple(quality_scorers(rows, rules)[1]) if breakages else (),
+        warnings=(*warnings, *(untried(breakages) if any(row.paired for row in rows) else ())),
     )
 
 
@@ -114,49 +127,18 @@ def allowance(draws: int, level: float) -> int:
     return next((k for k in range(draws) if bdtrc(k, draws, level) <= _FALSE_ALARM), draws)
 
 
-def _against_itself(row: PairedRow) -> PairedRow:
-    # People are taken to agree with the judge here: then what was planted is known in their terms as well.
-    label = None if row.baseline_label is None else row.baseline
-    return replace(
-        row,
-        candidate=row.baseline,
-        baseline_label=label,
-        candidate_label=label,
-        candidate_cost_usd=row.baseline_cost_usd,
-        candidate_latency_s=row.baseline_latency_s,
-        scores={name: (before, before) for name, (before, _) in row.scores.items()},
+def _worst(breakages: Sequence[Breakage]) -> Breakage | None:
+    """The one to report first: one that is promoted, else the first that was decided on."""
+    decided = [breakage for breakage in breakages if breakage.decision is not None]
+    return next((b for b in decided if b.decision == "PROMOTE"), decided[0] if decided else None)
+
+
+def _promoted(breakage: Breakage, rules: Rules) -> str:
+    return (
+        f"The gate failed its own test: it promotes production with {plural(breakage.broken_rows, 'answer')} "
+        f"{_PLANTED[breakage.how]}, a loss of {points(breakage.broken_by, sign=False)} where "
+        f"{points(rules.margin, sign=False)} are tolerated, so it cannot be believed."
     )
-
-
-def _break(row: PairedRow) -> PairedRow:
-    labelled = None if row.baseline_label is None else 0.0
-    return replace(_against_itself(row), candidate=0.0, candidate_label=labelled)
-
-
-def _broken(rows: Sequence[PairedRow], rules: Rules) -> tuple[list[PairedRow], float, int]:
-    """Rows with answers broken, the loss in mean quality, and how many; no rows where there is no room."""
-    paired = [row for row in rows if row.paired]
-    total = sum(row.weight for row in paired)
-    target = rules.margin + max(_EXTRA, rules.margin)
-    lost = 0.0
-    chosen: set[str] = set()
-    for row in sorted(paired, key=lambda row: digest(["broken", row.example])):
-        if lost >= target * total:
-            break
-        if row.baseline:
-            chosen.add(row.example)
-            lost += row.weight * row.baseline
-    loss = lost / total if total else 0.0
-    if loss <= rules.margin + _SAME:
-        return [], 0.0, 0
-    planted = [_break(row) if row.example in chosen else _against_itself(row) for row in rows]
-    # Costs take no part here; without them nothing is drawn for their intervals.
-    free = [replace(row, candidate_cost_usd=None, candidate_latency_s=None) for row in planted]
-    return free, loss, len(chosen)
-
-
-def _quality_alone(rules: Rules) -> Rules:
-    return replace(rules, guardrails={}, scores={}, slices="report", judges="any")
 
 
 def _at_the_limit(rows: Sequence[PairedRow], rules: Rules, seed: int) -> list[list[PairedRow]]:
@@ -168,8 +150,8 @@ def _at_the_limit(rows: Sequence[PairedRow], rules: Rules, seed: int) -> list[li
     if not paired or (not rules.superiority and (quality <= rules.margin or not rules.margin)):
         return []
     share = 0.5 if rules.superiority else rules.margin / quality
-    spared = paired if rules.superiority else [_against_itself(row) for row in paired]
-    struck = [_flip(row) if rules.superiority else _break(row) for row in paired]
+    spared = paired if rules.superiority else [against_itself(row) for row in paired]
+    struck = [_flip(row) if rules.superiority else broken_row(row, 0.0) for row in paired]
     place = {name: index for index, name in enumerate(sorted({row.cluster for row in paired}))}
     hits = np.random.default_rng(seed).random((_DRAWS, len(place))) < share
     return [

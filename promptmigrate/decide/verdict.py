@@ -113,15 +113,38 @@ class Corrected:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Breakage:
+    """One way in which production's answers were broken on purpose."""
+
+    how: Literal["emptied", "swapped", "stretched", "planted"]
+    """``planted``: no answer was touched; quality was set to 0."""
+    loss: float | None
+    """Mean quality that production loses where all its answers are broken so; None: none could be scored."""
+    rows: int
+    """Broken answers that were scored."""
+    unscored: int
+    noticed: bool
+    """Whether that is more than the margin, or more rows are unscored than may be. Of ``stretched``: whether
+    it does not score better than production."""
+    decision: Decision | None
+    """What the gate says where only so many are broken that the loss lies just beyond the margin; None:
+    there is no such loss, or it was not asked (``stretched``)."""
+    broken_by: float
+    """That loss."""
+    broken_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelfTest:
     """The same gate on the same rows, where the right answer is known."""
 
     identical: Decision
     """What it says of production compared with itself."""
     broken: Decision | None
-    """What it says of production with a known share of answers broken; None: it has no room to lose."""
+    """What it says of production with a known share of answers broken, in the worst of ``breakages``; None:
+    nothing could be broken by more than the margin."""
     broken_by: float
-    """The loss of quality that was planted."""
+    """The loss of quality in it."""
     broken_rows: int
     draws: int
     """Candidates drawn exactly at the limit of what may pass."""
@@ -131,6 +154,11 @@ class SelfTest:
     """More than this is a failure."""
     passed: bool
     problems: tuple[str, ...] = ()
+    breakages: tuple[Breakage, ...] = ()
+    unasked: tuple[str, ...] = ()
+    """Scorers of the quality that were not run on broken answers, as they ask a model: 0 stands for them."""
+    warnings: tuple[str, ...] = ()
+    """What the scores do not notice without failing the test."""
 
 
 @dataclass(frozen=True, kw_only=True)

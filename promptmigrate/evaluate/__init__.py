@@ -10,12 +10,12 @@ from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, reh
 from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, trace_of
 from promptmigrate.evaluate.runner import Evaluator, Progress, calls_per_row
 from promptmigrate.evaluate.scoring import Measure
-from promptmigrate.evaluate.trials import Altered, Tried, alter, by_scorer, qualities, scores_alone
+from promptmigrate.evaluate.trials import How, Tried, alter, by_scorer, qualities, scores_alone
 
 __all__ = [
-    "Altered",
     "Evaluation",
     "Evaluator",
+    "How",
     "Measure",
     "OutcomeLog",
     "Program",

@@ -23,7 +23,7 @@ from promptmigrate.evaluate.embedding import embedding_model
 from promptmigrate.evaluate.results import Evaluation
 from promptmigrate.evaluate.scoring import Measure, broke, sample_of
 from promptmigrate.files import digest
-from promptmigrate.types import Variant
+from promptmigrate.types import Outcome, Variant
 from scorers import Judge, Sample, Score, Scorer, SemanticSimilarity
 
 How: TypeAlias = Literal["again", "emptied", "swapped", "stretched"]
@@ -134,15 +134,16 @@ def _donors(answers: Sequence[str]) -> list[int | None]:
 
 
 def qualities(
-    tried: Sequence[Tried], first: Mapping[str, float | None], weights: Mapping[str, float]
+    tried: Sequence[Tried], first: Outcome | None, weights: Mapping[str, float]
 ) -> dict[str, float | None]:
     """How -> the quality of the answer, so altered; None where a scorer could not score it.
 
     Scorers that were not run (judges) count as they ``first`` did where the answer is the same, and with
     their worst value, 0, where it is broken. Empty where no scorer of the quality was run.
     """
+    known = {} if first is None else {score.name: score.value for score in first.scores}
     return {
-        one.how: _quality(one, first if one.how == "again" else {}, weights)
+        one.how: _quality(one, known if one.how == "again" else {}, weights)
         for one in tried
         if any(weights[score.name] for score in one.scores)
     }

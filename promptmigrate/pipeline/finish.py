@@ -79,6 +79,7 @@ def seal(work: record.Work, summary: Mapping[str, Any]) -> dict[str, str]:
             rerun=gate.rerun,
             measures=work.evaluator.measures,
             rows=judged.pairs,
+            tried=gate.tried,
             rules=judged.rules,
             verdict=judged.verdict,
             others=[(one.candidate, one.pairs, one.verdict) for one in gate.judged if one is not judged],

@@ -18,7 +18,7 @@ from promptmigrate.decide import (
     settings_of,
     slices_of,
 )
-from promptmigrate.evaluate import Evaluation, Evaluator
+from promptmigrate.evaluate import Evaluation, Evaluator, Tried
 from promptmigrate.files import digest
 from promptmigrate.pipeline.pairs import pair
 from promptmigrate.pipeline.plan import Plan, gate_rows
@@ -53,6 +53,8 @@ class Gate:
     registry: Path
     """The record of all openings."""
     rows: tuple[Example, ...]
+    tried: Mapping[str, Sequence[Tried]]
+    """Of each row, what the scorers say of production's answer broken on purpose."""
     rerun: bool
     """Whether production was asked again."""
     warnings: tuple[str, ...]
@@ -123,13 +125,15 @@ def run_gate(
         measured if plan.rerun else evaluator.recorded(production, rows, phase="gate: production as recorded")
     )
     belongs = slices_of(rows, config.gate.slices.by)
+    # After all else: a scorer that remembers its calls shows it here.
+    tried = evaluator.tried(production, baseline)
     gone = lost(rows, baseline, production)
     rules = replace(
         rules_of(config, dataset, production, candidates[0], plan=plan, opened=opened, trust=trust),
         no_yardstick=gone.reason,
     )
     pairs = {
-        str(index): pair(rows, production, baseline, candidate, measured, slices=belongs)
+        str(index): pair(rows, production, baseline, candidate, measured, slices=belongs, tried=tried)
         for index, candidate in enumerate(candidates)
     }
     verdicts = decide_all(pairs, rules)
@@ -151,6 +155,7 @@ def run_gate(
         chosen=judged[choose([one.verdict for one in judged])],
         registry=openings,
         rows=rows,
+        tried=tried,
         rerun=plan.rerun,
         warnings=(
             *plan.notes,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptmigrate.decide import PairedRow
-from promptmigrate.evaluate import Evaluation, outcome_quality
+from promptmigrate.evaluate import Evaluation, Tried, by_scorer, outcome_quality, qualities
 from promptmigrate.files import atomic_write
 from promptmigrate.types import Example, Outcome, Variant
 
@@ -20,8 +20,12 @@ def pair(
     measured: Evaluation,
     *,
     slices: Mapping[str, Mapping[str, str]],
+    tried: Mapping[str, Sequence[Tried]],
 ) -> tuple[PairedRow, ...]:
-    """Both sides of each test row, repeats averaged; a side without a score is missing there."""
+    """Both sides of each test row, repeats averaged; a side without a score is missing there.
+
+    ``tried``: what the scorers said of production's answer, broken on purpose.
+    """
     return tuple(
         PairedRow(
             example=row.id,
@@ -40,6 +44,8 @@ def pair(
                 name: (baseline.score(production, row, name), measured.score(candidate, row, name))
                 for name in sorted(measured.weights)
             },
+            trials=qualities(tried.get(row.id, ()), baseline.outcome(production, row), baseline.weights),
+            trial_scores=by_scorer(tried.get(row.id, ())),
         )
         for row in rows
     )

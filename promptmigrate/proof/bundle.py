@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from promptmigrate.decide import switch_if
-from promptmigrate.evaluate import Evaluation, Evaluator
+from promptmigrate.evaluate import Evaluation, Evaluator, scores_alone
 from promptmigrate.files import atomic_write
 from promptmigrate.lm.cache import dump_reply
 from promptmigrate.lm.loop import BackgroundLoop
@@ -22,7 +22,7 @@ from promptmigrate.proof.jsonl import dump, dump_lines, plain
 from promptmigrate.proof.rebuilt import asks
 from promptmigrate.proof.requests import endpoints_of, key_of, slices_by, task_request
 from promptmigrate.proof.seals import seals_of
-from promptmigrate.proof.shapes import MANIFEST, SCHEMA, SEALS, Answer, Scored
+from promptmigrate.proof.shapes import MANIFEST, SCHEMA, SEALS, Answer, Scored, TriedAnswer
 from promptmigrate.redact import redact_value
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
 from scorers import Scorer, ScorerSpecError, to_spec
@@ -148,6 +148,7 @@ def _scorer(scorer: Scorer, weight: float, params: Mapping[str, Any]) -> dict[st
         "version": scorer.version,
         "weight": float(weight),
         "asks": asks(scorer),
+        "alone": scores_alone(scorer),
         "params": dict(params),
         "spec": spec,
     }
@@ -161,6 +162,7 @@ def _test_rows(evidence: Evidence) -> Iterator[dict[str, Any]]:
             "row": row.to_json(),
             "production": _answers(_outcomes(evidence.baseline, evidence.production, example)),
             "candidate": _answers(_outcomes(evidence.measured, evidence.candidate, example)),
+            "tried": [TriedAnswer.kept(tried).model_dump() for tried in evidence.tried.get(example.id, ())],
         }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptmigrate.decide import Opening, PairedRow, Rules, Verdict
-from promptmigrate.evaluate import Evaluation, Measure
+from promptmigrate.evaluate import Evaluation, Measure, Tried
 from promptmigrate.lm import Price
 from promptmigrate.types import Dataset, Example, Reply, Request, Variant
 
@@ -38,6 +38,8 @@ class Evidence:
     measures: Sequence[Measure]
     rows: Sequence[PairedRow]
     """What the gate decided on."""
+    tried: Mapping[str, Sequence[Tried]]
+    """Of each row, what the scorers say of production's answer broken on purpose."""
     rules: Rules
     verdict: Verdict
     others: Sequence[tuple[Variant, Sequence[PairedRow], Verdict]] = ()

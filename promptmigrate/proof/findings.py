@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptmigrate.errors import DataError
+from promptmigrate.proof.shapes import Scored
+from scorers import Score
 
 _CHARS = 90
 _CLOSE = 1e-9
@@ -113,6 +115,14 @@ def compare(entry: str, said: Any, found: Any, *, where: str = "", field: str = 
             field=field,
             problem=f"says {shown(said)}, recomputed it is {shown(found)}",
         )
+
+
+def compare_scores(stated: Scored, score: Score, *, entry: str, where: str, field: str) -> Iterator[Finding]:
+    """Findings where ``score`` is not the ``stated`` one."""
+    said, found = stated.model_dump(), Scored.of(score).model_dump()
+    if stated.unscored is not None:
+        said["rationale"] = found["rationale"] = None  # how something broke may be worded otherwise
+    yield from compare(entry, said, found, where=where, field=field)
 
 
 def close(said: float | None, found: float) -> bool:

@@ -10,11 +10,12 @@ from promptmigrate.decide import slices_of
 from promptmigrate.errors import UsageError
 from promptmigrate.evaluate import outcome_quality, trace_of
 from promptmigrate.proof.contents import Column, Contents
-from promptmigrate.proof.findings import Finding, compare
+from promptmigrate.proof.findings import Finding, compare, compare_scores
 from promptmigrate.proof.requests import key_of, slices_by, task_request
-from promptmigrate.proof.shapes import Answer, Scored
+from promptmigrate.proof.shapes import Answer
+from promptmigrate.proof.tried import numbers
 from promptmigrate.types import Example, Outcome
-from scorers import Score, Scorer
+from scorers import Scorer
 
 _ENTRY = "test_rows.jsonl"
 
@@ -37,6 +38,7 @@ def check_numbers(bundle: Contents) -> Iterator[Finding]:
     slices = slices_of(gate, slices_by(bundle.config))
     production, *columns = bundle.columns
     before = dict(production.rows)
+    tried = {pair.example: line.tried for pair, line in zip(bundle.pairs, bundle.test_rows, strict=True)}
     decided = [bundle.pairs, *(other.pairs for other in bundle.others)]
     for column, pairs in zip(columns, decided, strict=True):
         for pair, (_, after) in zip(pairs, column.rows, strict=True):
@@ -44,9 +46,9 @@ def check_numbers(bundle: Contents) -> Iterator[Finding]:
             if example is None or pair.example not in before:
                 continue  # told by check_rows, or by the verdict: not the same rows
             stated = pair.to_json()
-            names = list(stated["scores"])
-            found = _numbers(example, before[pair.example], after, names, bundle.weights)
+            found = _numbers(example, before[pair.example], after, bundle.weights)
             found["slices"] = slices.get(pair.example, {})
+            found |= numbers(tried[pair.example], before[pair.example], bundle.weights)
             yield from compare(
                 column.entry,
                 {name: stated[name] for name in found},
@@ -63,7 +65,6 @@ def _numbers(
     example: Example,
     before: Sequence[Answer],
     after: Sequence[Answer],
-    names: Sequence[str],
     weights: Mapping[str, float],
 ) -> dict[str, Any]:
     """What a PairedRow says of these answers, without the slices."""
@@ -74,7 +75,7 @@ def _numbers(
         "candidate": _quality(after, weights),
         "baseline_first": _first(before, weights),
         "baseline_again": _quality([answer for answer in before if answer.repeat == 1], weights),
-        "scores": {name: [_score(before, name), _score(after, name)] for name in names},
+        "scores": {name: [_score(before, name), _score(after, name)] for name in weights},
     }
     for side, answers in (("baseline", before), ("candidate", after)):
         found[f"{side}_cost_usd"] = _cost(answers)
@@ -93,11 +94,7 @@ def _complete(bundle: Contents, column: Column, answers: Sequence[Answer], examp
         yield from compare(column.entry, names, wanted, where=example, field=place)
         for score in answer.scores:
             field = f"{place}.{score.name}"
-            if (score.value is None) == (score.unscored is None):
-                problem = "needs either a value or a reason why it has none"
-                yield Finding(entry=column.entry, where=example, field=field, problem=problem)
-            elif score.value is not None and not 0.0 <= score.value <= 1.0:
-                problem = f"has the value {score.value!r}, outside [0, 1]"
+            if problem := score.problem:
                 yield Finding(entry=column.entry, where=example, field=field, problem=problem)
 
 
@@ -118,14 +115,6 @@ def check_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Iterator[Fi
             )
             field = f"{column.name}[{number}].scores.{stated.name}"
             yield from compare_scores(stated, score, entry=column.entry, where=example.id, field=field)
-
-
-def compare_scores(stated: Scored, score: Score, *, entry: str, where: str, field: str) -> Iterator[Finding]:
-    """Findings where ``score`` is not the ``stated`` one."""
-    said, found = stated.model_dump(), Scored.of(score).model_dump()
-    if stated.unscored is not None:
-        said["rationale"] = found["rationale"] = None  # how something broke may be worded otherwise
-    yield from compare(entry, said, found, where=where, field=field)
 
 
 def check_calls(bundle: Contents) -> Iterator[Finding]:
@@ -188,7 +177,7 @@ def _quality(answers: Sequence[Answer], weights: Mapping[str, float]) -> float |
     values = []
     for answer in answers:
         try:
-            scores = tuple(Score(**score.model_dump()) for score in answer.scores)
+            scores = tuple(score.score for score in answer.scores)
             outcome = Outcome(variant="", example="", repeat=answer.repeat, reply=answer.reply, scores=scores)
             value = outcome_quality(outcome, weights)
         except (ValueError, KeyError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import scorers
 from promptmigrate.config import Config
-from promptmigrate.evaluate.embedding import embedding_model
+from promptmigrate.evaluate import embedding_model, scores_alone
 from promptmigrate.proof.findings import Finding, compare
 from promptmigrate.proof.jsonl import plain
 from promptmigrate.proof.shapes import ScorerEntry
@@ -68,6 +68,7 @@ def check_scorers(entries: tuple[ScorerEntry, ...], config: Config) -> Iterator[
         scorer = _built(entry)
         if scorer is not None:
             yield from compare(name, entry.asks, asks(scorer), field=f"{entry.name}.asks")
+            yield from compare(name, entry.alone, scores_alone(scorer), field=f"{entry.name}.alone")
         if item.use == "auto" or entry.spec is None:
             continue
         if item.use == "format_contract" and "contract" not in item.spec:
@@ -105,11 +106,7 @@ def asks(scorer: Scorer) -> bool:
 
 def _alone(scorer: Scorer) -> str | None:
     """Why ``scorer`` cannot be run here: it goes past the door."""
-    if not asks(scorer) and (
-        hasattr(scorer, "score_async") or isinstance(scorer, scorers.SemanticSimilarity)
-    ):
-        return "it needs a model of its own"
-    return None
+    return None if asks(scorer) or scores_alone(scorer) else "it needs a model of its own"
 
 
 def _texts(spec: Any) -> Iterator[str]:

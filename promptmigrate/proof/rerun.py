@@ -10,8 +10,7 @@ import scorers
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
 from promptmigrate.proof.contents import Column, Contents
-from promptmigrate.proof.findings import Finding, compare
-from promptmigrate.proof.measured import compare_scores
+from promptmigrate.proof.findings import Finding, compare, compare_scores
 from promptmigrate.proof.rebuilt import Rebuilt
 from promptmigrate.proof.shapes import Answer
 from promptmigrate.types import Example, Reply, Variant

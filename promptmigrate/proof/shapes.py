@@ -6,7 +6,8 @@
 ``dataset.jsonl``   every Example with its split
 ``variants.json``   production and candidate: prompt, model, parameters, digests
 ``scorers.json``    name, version, weight and spec of each scorer
-``test_rows.jsonl`` each test row of the gate: the paired numbers, and every answer with its scores
+``test_rows.jsonl`` each test row of the gate: the paired numbers, every answer with its scores, and the
+                    scores of production's answer broken on purpose
 ``others.jsonl``    the same of each other candidate that was decided together with this one
 ``calls.jsonl``     every reply behind the answers and scores, by request key, as ``migrate --record`` does
 ``rules.json``      the rules of the gate
@@ -25,6 +26,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from promptmigrate.errors import DataError, TemplateError
+from promptmigrate.evaluate import How, Tried
 from promptmigrate.types import Example, OutcomeKind, Prompt, Reply, Split, Variant
 from scorers import Score, UnscoredReason
 
@@ -167,6 +169,24 @@ class Scored(_Shape):
             rationale=score.rationale,
         )
 
+    @property
+    def problem(self) -> str:
+        """Why it is no score; empty where it is one."""
+        if (self.value is None) == (self.unscored is None):
+            return "needs either a value or a reason why it has none"
+        if self.value is not None and not 0.0 <= self.value <= 1.0:
+            return f"has the value {self.value!r}, outside [0, 1]"
+        return ""
+
+    @property
+    def score(self) -> Score:
+        """The score.
+
+        Raises:
+            ValueError: it is none, such as one with neither a value nor a reason.
+        """
+        return Score(**self.model_dump())
+
 
 class Answer(_Shape):
     """One answer of one variant."""
@@ -187,6 +207,30 @@ class Answer(_Shape):
         return Reply(text=self.output, **self.model_dump(exclude={"repeat", "output", "scores"}))
 
 
+class TriedAnswer(_Shape):
+    """Production's answer, altered. The text is not kept: it follows from production's answers."""
+
+    how: How
+    of: str | None
+    """The row whose answer it is; null: nobody's."""
+    scores: list[Scored]
+    """Of the scorers that need no model."""
+
+    @classmethod
+    def kept(cls, tried: Tried) -> TriedAnswer:
+        """``tried`` as it is kept."""
+        return cls(how=tried.how, of=tried.of, scores=[Scored.of(score) for score in tried.scores])
+
+    @property
+    def tried(self) -> Tried:
+        """What the scorers said.
+
+        Raises:
+            ValueError: a score that is none.
+        """
+        return Tried(how=self.how, of=self.of, scores=tuple(score.score for score in self.scores))
+
+
 class TestRow(_Shape):
     """One line of ``test_rows.jsonl``."""
 
@@ -197,6 +241,8 @@ class TestRow(_Shape):
     production: list[Answer]
     """One per repeat."""
     candidate: list[Answer]
+    tried: list[TriedAnswer]
+    """Production's first answer broken on purpose; empty where it has none."""
 
 
 class OtherRow(_Shape):
@@ -236,6 +282,8 @@ class ScorerEntry(_Shape):
     weight: float
     asks: bool
     """Whether it asks a model: a judge, or one that compares embeddings."""
+    alone: bool
+    """Whether it needs no model at all: then it scored production's answers broken on purpose."""
     params: dict[str, Any]
     spec: dict[str, Any] | None
     """None: it cannot be built from a spec."""

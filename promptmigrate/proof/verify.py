@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from promptmigrate.errors import DataError
-from promptmigrate.proof import beside, contents, costed, decision, identity, leaks, measured, rerun, seals
+from promptmigrate.proof import (
+    beside,
+    contents,
+    costed,
+    decision,
+    identity,
+    leaks,
+    measured,
+    rerun,
+    seals,
+    tried,
+)
 from promptmigrate.proof.archive import unpack
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, Report, shown
@@ -26,6 +37,7 @@ _CHECKS: tuple[Check, ...] = (
     ("the gate saw all test rows, or the first by id", measured.check_rows),
     ("each answer is the recorded reply to its prompt", measured.check_calls),
     ("the numbers of each row follow from its answers and scores", measured.check_numbers),
+    ("production's answers were broken on purpose, each in every way", tried.check_tried),
     ("costs follow from tokens and prices", costed.check_costs),
     ("the rules name scorers that there are", decision.check_rules),
     ("the verdict, and the table of all candidates, follow from rows and rules", decision.check_verdict),
@@ -161,6 +173,7 @@ class _Look:
         alone = {n: s for n, s in rebuilt.found.items() if not asks(s)}
         if alone:
             self.findings += measured.check_scores(bundle, alone)
+            self.findings += tried.check_tried_scores(bundle, alone)
             self.checked.append(f"scores recomputed from the answers: {', '.join(sorted(alone))}")
         self.notes += [
             f"scores of {n} were not recomputed: {why}" for n, why in sorted(rebuilt.missing.items())

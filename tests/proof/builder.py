@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from promptmigrate.config import Config
 from promptmigrate.decide import Opening, PairedRow, Rules, decide_all, settings_of, slices_of
-from promptmigrate.evaluate import Evaluation, Evaluator, Measure
+from promptmigrate.evaluate import Evaluation, Evaluator, Measure, Tried, by_scorer, qualities
 from promptmigrate.files import digest
 from promptmigrate.harvest.splits import assign
 from promptmigrate.lm import Door
@@ -94,12 +94,13 @@ def evidence(
                 else evaluator.recorded(production, test)
             )
             measured = evaluator.run(candidates, test, repeats=repeats)
+            tried = evaluator.tried(production, baseline)
             prices = {v.model: price for v in [production, *candidates] if (price := door.price(v.model))}
         recording = Recording(tape)
     belongs = slices_of(test, config.gate.slices.by)
     rules = Rules(margin=0.1, guardrails={"cost_ratio": 0.9}, min_slice_rows=5, rerun=rerun, judges="any")
     pairs = {
-        str(index): _pairs(test, production, baseline, candidate, measured, belongs)
+        str(index): _pairs(test, production, baseline, candidate, measured, belongs, tried)
         for index, candidate in enumerate(candidates)
     }
     verdicts = decide_all(pairs, rules)
@@ -118,6 +119,7 @@ def evidence(
         rerun=rerun,
         measures=measures,
         rows=pairs["0"],
+        tried=tried,
         rules=rules,
         verdict=verdicts["0"],
         others=[
@@ -170,6 +172,7 @@ def _pairs(
     candidate: Variant,
     measured: Evaluation,
     belongs: dict[str, dict[str, str]],
+    tried: Mapping[str, Sequence[Tried]],
 ) -> tuple[PairedRow, ...]:
     def one(row: Example, repeat: int) -> float | None:
         if baseline.repeats < 2:
@@ -196,6 +199,8 @@ def _pairs(
                 name: (baseline.score(production, row, name), measured.score(candidate, row, name))
                 for name in measured.weights
             },
+            trials=qualities(tried.get(row.id, ()), baseline.outcome(production, row), baseline.weights),
+            trial_scores=by_scorer(tried.get(row.id, ())),
         )
         for row in test
     )
