@@ -91,10 +91,11 @@ def self_test(
     )
     worst = _worst(breakages)
     problems += [_promoted(breakage, rules) for breakage in breakages if breakage.decision == "PROMOTE"]
-    warnings = []
-    for found, told in (blind(rows, rules, breakages), unsteady(rows, rules)):
-        problems += found
+    found, warnings = unsteady(rows, rules)
+    if not found:  # else what broken answers score says nothing either
+        found, told = blind(rows, rules, breakages)
         warnings += told
+    problems += found
     drawn = _at_the_limit(rows, rules, seed)
     promoted = sum(ruler(candidate, rules) == "pass" for candidate in drawn)
     allowed = allowance(len(drawn), (1 - rules.confidence) / 2)
@@ -116,7 +117,8 @@ def self_test(
         problems=tuple(problems),
         breakages=breakages,
         unasked=tuple(quality_scorers(rows, rules)[1]) if breakages else (),
-        warnings=(*warnings, *(untried(breakages) if any(row.paired for row in rows) else ())),
+        # Scores that were found out above are not to be told off for want of room.
+        warnings=(*warnings, *(untried(breakages) if not found and any(row.paired for row in rows) else ())),
     )
 
 
