@@ -25,6 +25,7 @@ from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.slicing import DERIVED, slices_of
 from promptmigrate.decide.switch import switch_if
 from promptmigrate.decide.verdict import (
+    Breakage,
     Corrected,
     Guardrail,
     Interval,
@@ -43,6 +44,7 @@ __all__ = [
     "DERIVED",
     "MIN_CLUSTERS",
     "BoundedMean",
+    "Breakage",
     "ClusteredT",
     "Corrected",
     "Guardrail",

@@ -20,8 +20,9 @@ pipeline adds the rest. ``?`` marks what may be absent or null; keys not listed 
     guardrails?     [{name, limit, value?, interval?, status, detail}]
     guardrail_scores?  [{name, margin, delta?, interval?, rows?, status, detail}]
     slices?         [{name, value, rows, delta, interval?, fixed?, broken?, status}]
-    self_test?      {identical, broken?, broken_by?, broken_rows?, draws?, promoted?, allowed?, passed,
-                     problems?: [sentence, ...]}
+    self_test?      {identical, draws?, promoted?, allowed?, passed, problems?: [sentence, ...],
+                     breakages?: [{how, loss?, unscored?, noticed?, decision?, broken_by?, broken_rows?}],
+                     unasked?: [scorer, ...]}
     noise?          {delta, interval?, rows, changed?}
     broken_clusters?   [{rule, rows, total?, others?, unbroken?, examples?: [id, ...], file?,
                      conditions?: [{text, here, others}]}]       what write_regressions returns

@@ -38,18 +38,29 @@ class SliceFigures(Part):
     status: Literal["holds", "worse", "suspect", "open", "too_few"]
 
 
+class BreakageFigures(Part):
+    """Production's answers broken on purpose, in one way."""
+
+    how: str
+    loss: FiniteFloat | None = None
+    unscored: int = 0
+    noticed: bool = True
+    decision: str | None = None
+    broken_by: FiniteFloat | None = None
+    broken_rows: int | None = None
+
+
 class SelfTestFigures(Part):
     """What the gate said where the right answer was known."""
 
     identical: str
-    broken: str | None = None
-    broken_by: FiniteFloat | None = None
-    broken_rows: int | None = None
     draws: int | None = None
     promoted: int | None = None
     allowed: int | None = None
     passed: bool
     problems: tuple[str, ...] = ()
+    breakages: tuple[BreakageFigures, ...] = ()
+    unasked: tuple[str, ...] = ()
 
 
 class NoiseFigures(Part):

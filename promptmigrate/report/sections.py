@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from promptmigrate.report import wording
-from promptmigrate.report.parts import ScoreGuardrailFigures, SliceFigures
+from promptmigrate.report.parts import BreakageFigures, ScoreGuardrailFigures, SliceFigures
 from promptmigrate.report.shapes import VerdictFile
 
 OUTCOMES = {
@@ -21,6 +21,11 @@ SLICES = {
     "holds": ("✓", "holds", "good"),
 }
 ALARM = {name: place for place, name in enumerate(SLICES)}
+_BROKEN = {
+    "emptied": "emptied on purpose",
+    "swapped": "swapped for those of other rows on purpose",
+    "planted": "broken on purpose",
+}
 _PURPOSES = (("task", "Task"), ("judge", "Judges"), ("reflection", "Reflection"))
 STATUSES = {
     "pass": ("✓", "within limit", "good"),
@@ -51,15 +56,10 @@ def trials(v: VerdictFile) -> list[tuple[str, str, str]]:
     found = [
         (fine, "production against itself", OUTCOMES.get(tested.identical, ("", tested.identical, ""))[1])
     ]
-    if tested.broken is not None and tested.broken_rows is not None:
-        lost = wording.points(tested.broken_by).lstrip("+")
-        found.append(
-            (
-                fine,
-                f"production with {tested.broken_rows:,} answers broken on purpose (a loss of {lost})",
-                _outcome(tested.broken),
-            )
-        )
+    for breakage in tested.breakages:
+        if breakage.how != "stretched":
+            style = fine if breakage.noticed or not tested.passed else "open"
+            found.append((style, *_breakage(breakage)))
     if tested.draws:
         found.append(
             (
@@ -76,6 +76,17 @@ def purposes(v: VerdictFile) -> list[tuple[str, int, float | None]]:
     return [
         (label, getattr(v.spend.calls, name), v.spend.usd_by_purpose.get(name)) for name, label in _PURPOSES
     ]
+
+
+def _breakage(breakage: BreakageFigures) -> tuple[str, str]:
+    """What was tried, and what came out."""
+    done = _BROKEN.get(breakage.how, breakage.how)
+    if breakage.decision is not None and breakage.broken_rows is not None:
+        lost = wording.points(breakage.broken_by).lstrip("+")
+        what = f"production with {breakage.broken_rows:,} answers {done} (a loss of {lost})"
+        return what, _outcome(breakage.decision)
+    out = "not scored" if breakage.loss is None else f"scores {wording.points(-breakage.loss)}"
+    return f"production with all answers {done}", out if breakage.noticed else f"{out}: not noticed"
 
 
 def _outcome(decision: str) -> str:

@@ -337,6 +337,21 @@ def test_a_production_that_fails_its_own_measure_is_no_yardstick(server: Foreign
     assert result.json["prompt_version"] is None
 
 
+def test_a_scorer_that_likes_every_answer_decides_nothing(server: Foreign, tmp_path: Path):
+    (tmp_path / "kind_words.py").write_text("def generous(output, expected):\n    return 1.0\n")
+    work = project(tmp_path, server)
+    result = work.run("migrate", str(work.write(scorers=[{"use": "kind_words:generous"}])), "--json")
+    assert result.code == 101, result.err
+    assert "generous does not notice broken answers" in result.json["reasons"][0]
+    assert result.json["route"] is None and result.json["prompt_version"] is None
+    report = (tmp_path / result.json["run_dir"] / "report.html").read_text()
+    assert "generous does not notice broken answers" in report
+    bundle = result.json["bundle"]["path"]
+    for options in ([], ["--rerun", "--own-scorers"]):
+        checked = work.run("verify", bundle, *options)
+        assert checked.code == 0, checked.err
+
+
 def test_a_production_that_is_blocked_today_is_no_yardstick(server: Foreign, tmp_path: Path):
     server.blocked = lambda model, text: model == "grand" and sum(text.encode()) % 4 == 0
     work = project(tmp_path, server)

@@ -265,7 +265,65 @@ def hidden_failure(parsed):
     line["row"].update(candidate=None, candidate_cost_usd=None, candidate_latency_s=None)
 
 
+def broken(parsed, how="swapped"):
+    """What the scorers said of the first answer that is broken so."""
+    line = parsed["test_rows.jsonl"][0]
+    return line, next(one for one in line["tried"] if one["how"] == how)
+
+
+def flipped_broken_score(parsed):
+    _, tried = broken(parsed)
+    tried["scores"][0]["value"] = 1.0 - tried["scores"][0]["value"]
+
+
+def flipped_broken_score_and_row(parsed):
+    """Of the answer that stands in another row's place, with all that follows."""
+    line, tried = broken(parsed)
+    for score in tried["scores"]:
+        score["value"] = 1.0 - score["value"]
+        line["row"]["trial_scores"][score["name"]]["swapped"] = score["value"]
+    line["row"]["trials"]["swapped"] = 1.0 - line["row"]["trials"]["swapped"]
+
+
+def flipped_broken_quality(parsed):
+    parsed["test_rows.jsonl"][0]["row"]["trials"]["emptied"] = 1.0
+
+
+def flipped_broken_score_of_row(parsed):
+    parsed["test_rows.jsonl"][0]["row"]["trial_scores"]["label_match"]["emptied"] = 1.0
+
+
+def another_answer_in_its_place(parsed):
+    line, tried = broken(parsed)
+    tried["of"] = line["row"]["example"]
+
+
+def unbroken(parsed):
+    line, tried = broken(parsed)
+    line["tried"].remove(tried)
+
+
+def never_broken(parsed):
+    """As if the scorers had not been tried at all."""
+    for line in parsed["test_rows.jsonl"]:
+        line["tried"] = []
+        line["row"].update(trials={}, trial_scores={})
+
+
+def scorer_spared(parsed):
+    """As if a scorer had needed a model."""
+    parsed["scorers.json"][0]["alone"] = False
+
+
 FORGERIES = [
+    (flipped_broken_score, "test_rows.jsonl", "tried.swapped.scores.label_match.value"),
+    (flipped_broken_score_and_row, "test_rows.jsonl", "tried.swapped.scores.exact_match.value"),
+    (flipped_broken_quality, "test_rows.jsonl", "row.trials.emptied"),
+    (flipped_broken_score_of_row, "test_rows.jsonl", "row.trial_scores.label_match.emptied"),
+    (another_answer_in_its_place, "test_rows.jsonl", "tried"),
+    (unbroken, "test_rows.jsonl", "tried"),
+    (never_broken, "test_rows.jsonl", "tried"),
+    (scorer_spared, "scorers.json", "label_match.alone"),
     (mended_output, "test_rows.jsonl", "candidate[0].output"),
     (mended_output_and_call, "test_rows.jsonl", "candidate[0].scores"),
     (mended_score, "test_rows.jsonl", "candidate[0].scores"),

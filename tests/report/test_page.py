@@ -215,6 +215,21 @@ class TestSections:
         assert "It rejects itself." in page.text
         assert "✕ production against itself: reject" in page.text
 
+    def test_how_answers_were_broken_and_what_was_seen_of_it(self, tmp_path):
+        breakage = {"loss": 0.9, "noticed": True, "decision": "REJECT", "broken_by": 0.1, "broken_rows": 1200}
+        unseen = {"how": "swapped", "loss": 0.0, "noticed": False, "broken_by": 0.0, "broken_rows": 0}
+        tested = {
+            "identical": "PROMOTE",
+            "passed": True,
+            "breakages": [{"how": "emptied", **breakage}, unseen],
+            "unasked": ["equivalence"],
+        }
+        page = document(write_run(tmp_path, rows=40, changes={"self_test": tested}))
+        assert "✓ production with 1,200 answers emptied on purpose (a loss of 10.0 points): rej" in page.text
+        assert "? production with all answers swapped for those of other rows on purpose: " in page.text
+        assert "scores 0.0 points: not noticed" in page.text
+        assert "Broken answers were not shown to equivalence" in page.text
+
     def test_what_is_not_there_leaves_no_trace(self, tmp_path):
         absent = dict.fromkeys(("self_test", "noise", "bundle", "forecast", "break_even"))
         page = document(
