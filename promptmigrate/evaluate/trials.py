@@ -56,7 +56,8 @@ def scores_alone(scorer: Scorer) -> bool:
     return not (
         isinstance(scorer, Judge | SemanticSimilarity)
         or embedding_model(scorer) is not None
-        or hasattr(scorer, "score_async")
+        # One that waits by itself, such as MLflow's, which says whether it asks a model.
+        or (hasattr(scorer, "score_async") and getattr(scorer, "asks_model", True))
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import scorers
+import scorers.mlflow
 from promptmigrate.decide import Rules, Verdict, decide
-from promptmigrate.evaluate import Evaluator, Measure, alter
+from promptmigrate.evaluate import Evaluator, Measure, alter, scores_alone
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.pairs import pair
 from promptmigrate.types import Example, Prompt, Variant
@@ -231,6 +232,19 @@ def test_a_judge_is_not_asked_and_the_worst_is_put_in_its_place(door: Door):
     of = {one.how: one for one in beside.breakages}
     assert of["swapped"].loss == pytest.approx(0.95 / 2), "the judge's half only"
     assert of["emptied"].loss == pytest.approx(0.95 / 2 + 0.5)
+
+
+def test_mlflows_scorers_are_tried_unless_they_ask_a_model(door: Door):
+    from mlflow.genai.scorers import Guidelines, scorer
+
+    @scorer
+    def generous(outputs: Any) -> float:
+        return 1.0
+
+    verdict = gate(door, [scorers.mlflow.use(generous)])
+    assert "generous does not notice broken answers" in verdict.reasons[0]
+    judge = scorers.mlflow.use(Guidelines(name="tone", guidelines="Be kind.", model="openai:/none"))
+    assert not scores_alone(judge)
 
 
 def test_where_production_has_nothing_to_lose_no_scorer_is_blamed(door: Door):
