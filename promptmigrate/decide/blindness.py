@@ -1,4 +1,10 @@
-"""What the trials of the scorers say: which of them do not notice broken answers, and what to do."""
+"""What the trials of the scorers say: which of them do not notice broken answers, and what to do.
+
+Quality that notices *swapped* answers looks at what an answer says. Where it notices only *emptied* ones and
+*noise*, it looks at their form: that may be what is wanted, and is said. Where it does not notice noise, it
+looks at nothing but whether there is an answer, or how long it is; where it does not even notice emptied
+ones, it cannot tell a candidate from none. From these two nothing can be concluded.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,11 @@ from promptmigrate.decide.wording import plural, points
 _FAILED = "The gate failed its own test:"
 _NOISE = 0.05
 """Mean change of a score that is scored twice, above which it says nothing whatever the margin."""
-_DONE = {"emptied": "all its answers emptied", "swapped": "those of other rows in their place"}
+_DONE = {
+    "emptied": "all its answers emptied",
+    "swapped": "those of other rows in their place",
+    "noise": "noise in their place",
+}
 
 
 def quality_scorers(rows: Sequence[PairedRow], rules: Rules) -> tuple[list[str], list[str]]:
@@ -28,28 +38,28 @@ def blind(
 ) -> tuple[list[str], list[str]]:
     """Problems and warnings."""
     of = {breakage.how: breakage for breakage in breakages}
-    emptied, swapped, stretched = of.get("emptied"), of.get("swapped"), of.get("stretched")
+    emptied, swapped, noise = of.get("emptied"), of.get("swapped"), of.get("noise")
     tried = [breakage for breakage in (emptied, swapped) if breakage is not None]
     ran, _ = quality_scorers(rows, rules)
     unseeing = [name for name in ran if not _notices(rows, rules, name, tried)]
     if not tried:
         return [], []
-    lost = " and ".join(f"{_lost(breakage)} with {_DONE[breakage.how]}" for breakage in tried)
     tolerated = points(rules.margin, sign=False)
     if not any(breakage.noticed for breakage in tried):
         names = unseeing or ran
         return [
-            f"{_FAILED} {_and(names)} {_verb(names, 'does', 'do')} not notice broken answers (production "
-            f"loses {lost}, where {tolerated} are tolerated), so a candidate that is wrong everywhere would "
-            f"pass; {_mend(names)}."
+            f"{_FAILED} {_and(names)} {_verb(names, 'does', 'do')} not notice broken answers ("
+            f"{_told(tried)}, where {tolerated} are tolerated), so a candidate that is wrong everywhere "
+            f"would pass; {_mend(names)}."
         ], []
-    if swapped is not None and not swapped.noticed and stretched is not None and not stretched.noticed:
-        names = _rewarding(rows, ran) or ran
-        gain = points(-(stretched.loss or 0.0), sign=False)
+    says = swapped is not None and swapped.noticed
+    if noise is not None and not noise.noticed and not says:
+        seen = [breakage for breakage in (swapped, noise) if breakage is not None]
+        names = [name for name in ran if not _notices(rows, rules, name, seen)] or ran
         return [
-            f"{_FAILED} {_and(names)} {_verb(names, 'rewards', 'reward')} length instead of what an answer "
-            f"says (answers of other rows, said many times over, score {gain} higher than production's own), "
-            f"so a candidate that is wrong at length would pass; {_mend(names)}."
+            f"{_FAILED} {_and(names)} {_verb(names, 'looks', 'look')} at nothing but the length of an answer "
+            f"({_told(seen)}, where {tolerated} are tolerated), so a candidate that is wrong at length would "
+            f"pass; {_mend(names)}."
         ], []
     warnings = []
     if swapped is not None and not swapped.noticed:
@@ -105,7 +115,7 @@ def untried(breakages: Sequence[Breakage]) -> list[str]:
     """Why the gate was not tried on a broken candidate; empty where it was."""
     if any(breakage.decision is not None for breakage in breakages):
         return []
-    if unscored := sum(breakage.unscored for breakage in breakages if breakage.how != "stretched"):
+    if unscored := sum(breakage.unscored for breakage in breakages):
         return [
             f"{plural(unscored, 'broken answer')} could not be scored, so the gate could not be tried on a "
             "broken candidate: such answers count as missing rows."
@@ -128,10 +138,6 @@ def _notices(rows: Sequence[PairedRow], rules: Rules, name: str, tried: Sequence
     return False
 
 
-def _rewarding(rows: Sequence[PairedRow], names: Sequence[str]) -> list[str]:
-    return [name for name in names if (_change(rows, name, "stretched")[0] or 0.0) > SAME]
-
-
 def _wavers(rows: Sequence[PairedRow], name: str) -> bool:
     return _change(rows, name, "again", size=abs)[0] not in (0.0, None)
 
@@ -147,6 +153,12 @@ def _change(
         if before is not None and after is not None:
             found[row.example] = size(after - before)
     return mean(rows, found), len(found)
+
+
+def _told(breakages: Sequence[Breakage]) -> str:
+    return "production loses " + " and ".join(
+        f"{_lost(breakage)} with {_DONE[breakage.how]}" for breakage in breakages
+    )
 
 
 def _lost(breakage: Breakage) -> str:

@@ -1,14 +1,13 @@
 """Production with its answers broken on purpose: whether the scores notice, and what the gate says then.
 
-An answer is broken in two ways, since each kind of scorer sees its own: *emptied* (a check of form sees
-that), or *swapped* for what production answered to another row (its form is right, so that only a scorer that
-looks at what is said sees it). What the scorers that need no model say of these is measured, not assumed
-(:attr:`promptmigrate.decide.PairedRow.trials`).
+An answer is broken in three ways, since each kind of scorer sees its own: *emptied*, replaced by *noise* (a
+check of form sees both), or *swapped* for what production answered to another row (its form is right, so that
+only a scorer that looks at what is said sees it). What the scorers that need no model say of these is
+measured, not assumed (:attr:`promptmigrate.decide.PairedRow.trials`).
 
 Quality notices a way of breaking where production would lose more than the margin, were all its answers
-broken so, or where more answers cannot be scored than may be missing. Where it notices neither, it cannot
-tell a candidate from none. Where it notices emptied answers only, it looks at form: that is said, and is an
-error where wrong answers that are *stretched* (said many times over) even score better than production's own.
+broken so, or where more answers cannot be scored than may be missing. What follows from that is in
+:mod:`promptmigrate.decide.blindness`.
 
 Where no scorer of the quality could be run (judges ask a model, and that is paid for), the loss is *planted*:
 quality is set to 0. That tries the statistics and not the judge; what is known of a judge is in its card.
@@ -64,7 +63,6 @@ def break_answers(
     rules: Rules,
     *,
     decide: Decide,
-    better: Callable[[Sequence[PairedRow]], bool],
 ) -> tuple[Breakage, ...]:
     """What comes of each way of breaking; none where production has no more to lose than the margin.
 
@@ -72,7 +70,6 @@ def break_answers(
         rows: The test rows.
         rules: The rules of the gate.
         decide: The gate.
-        better: Whether the candidate of such rows scores higher, beyond doubt.
     """
     paired = [row for row in rows if row.paired]
     quality = mean(paired, {row.example: row.baseline or 0.0 for row in paired})
@@ -81,17 +78,15 @@ def break_answers(
     if not any(row.trials for row in paired):
         return (_broken("planted", rows, rules, {row.example: 0.0 for row in paired}, decide),)
     found = []
-    ways: tuple[Literal["emptied", "swapped"], ...] = ("emptied", "swapped")
+    ways: tuple[Literal["emptied", "swapped", "noise"], ...] = ("emptied", "swapped", "noise")
     for how in ways:
         if there := {row.example: row.trials[how] for row in paired if how in row.trials}:
             found.append(_broken(how, rows, rules, there, decide))
-    if longer := [row for row in paired if "stretched" in row.trials]:
-        found.append(_stretched(longer, better))
     return tuple(found)
 
 
 def _broken(
-    how: Literal["emptied", "swapped", "planted"],
+    how: Literal["emptied", "swapped", "noise", "planted"],
     rows: Sequence[PairedRow],
     rules: Rules,
     there: Mapping[str, float | None],
@@ -118,21 +113,6 @@ def _loss(rows: Sequence[PairedRow], values: Mapping[str, float]) -> float | Non
     """How much lower the mean of ``values`` is than what production scores on the same rows."""
     broken = [row for row in rows if row.example in values]
     return mean(broken, {row.example: (row.baseline or 0.0) - values[row.example] for row in broken})
-
-
-def _stretched(there: Sequence[PairedRow], better: Callable[[Sequence[PairedRow]], bool]) -> Breakage:
-    values = {row.example: said for row in there if (said := row.trials["stretched"]) is not None}
-    scored = [row for row in there if row.example in values]
-    return Breakage(
-        how="stretched",
-        loss=_loss(scored, values),
-        rows=len(scored),
-        unscored=len(there) - len(scored),
-        noticed=not better([broken_row(row, values[row.example]) for row in scored]),
-        decision=None,
-        broken_by=0.0,
-        broken_rows=0,
-    )
 
 
 def _plant(

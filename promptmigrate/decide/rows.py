@@ -52,8 +52,8 @@ class PairedRow:
     """Scorer -> its value under production and under the candidate."""
     trials: Mapping[str, float | None] = field(default_factory=dict)
     """Quality of production's first answer scored ``again``, and broken on purpose: ``emptied``, ``swapped``
-    for another row's, that one ``stretched``. None is unscored; one that is not there was not tried, and
-    where none is, no scorer of the quality could be run without a model."""
+    for another row's, replaced by ``noise``. None is unscored; one that is not there was not tried, and where
+    none is, no scorer of the quality could be run without a model."""
     trial_scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """Scorer -> its values in these trials; of the scorers that need no model."""
 

@@ -116,7 +116,7 @@ class Corrected:
 class Breakage:
     """One way in which production's answers were broken on purpose."""
 
-    how: Literal["emptied", "swapped", "stretched", "planted"]
+    how: Literal["emptied", "swapped", "noise", "planted"]
     """``planted``: no answer was touched; quality was set to 0."""
     loss: float | None
     """Mean quality that production loses where all its answers are broken so; None: none could be scored."""
@@ -124,11 +124,10 @@ class Breakage:
     """Broken answers that were scored."""
     unscored: int
     noticed: bool
-    """Whether that is more than the margin, or more rows are unscored than may be. Of ``stretched``: whether
-    it does not score better than production."""
+    """Whether that is more than the margin, or more rows are unscored than may be."""
     decision: Decision | None
     """What the gate says where only so many are broken that the loss lies just beyond the margin; None:
-    there is no such loss, or it was not asked (``stretched``)."""
+    there is no such loss."""
     broken_by: float
     """That loss."""
     broken_rows: int

@@ -6,8 +6,8 @@ Each answer of production is scored as four texts:
 - *emptied*: nothing at all. A check of form sees it (:class:`scorers.Regex`, ``json_valid``).
 - *swapped*: what production answered to another row. Its form is right, so only a scorer that looks at what
   an answer says sees it.
-- *stretched*: the same, many times over. Nobody wants it, so that a scorer which likes it better than
-  production's own answer rewards length.
+- *noise*: signs without meaning, many times as long as the answer. Whoever likes that looks at nothing but
+  whether there is an answer, or how long it is.
 
 Only the answer is changed: expectation, inputs, tokens, cost and latency stay those of the row. Which answer
 goes where follows from the rows' ids alone, so that anybody who has the answers breaks them alike.
@@ -26,10 +26,11 @@ from promptmigrate.files import digest
 from promptmigrate.types import Outcome, Variant
 from scorers import Judge, Sample, Score, Scorer, SemanticSimilarity
 
-How: TypeAlias = Literal["again", "emptied", "swapped", "stretched"]
+How: TypeAlias = Literal["again", "emptied", "swapped", "noise"]
+_NOISE = "~#%^ "
 _TIMES = 10
 _LONG = 2000
-"""Characters from which on an answer is long as it is; it is said twice, so that scoring stays quick."""
+"""Characters from which on an answer is long as it is: its noise is twice as long, to be scored quickly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +110,17 @@ def alter(answers: Mapping[str, str]) -> dict[str, tuple[Altered, ...]]:
             texts.append(Altered(how="emptied", of=None, text=""))
         if donor is not None:
             other = answers[order[donor]]
-            times = max(2, min(_TIMES, _LONG // len(other)))
             texts.append(Altered(how="swapped", of=order[donor], text=other))
-            texts.append(Altered(how="stretched", of=order[donor], text=" ".join([other] * times)))
+        texts.append(Altered(how="noise", of=None, text=_noise(len(own))))
         found[row] = tuple(texts)
     return found
+
+
+def _noise(length: int) -> str:
+    """Signs without meaning for an answer of ``length`` characters."""
+    length = max(length, len(_NOISE))
+    length *= max(2, min(_TIMES, _LONG // length))
+    return (_NOISE * (1 + length // len(_NOISE)))[:length]
 
 
 def _donors(answers: Sequence[str]) -> list[int | None]:

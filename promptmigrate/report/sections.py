@@ -24,6 +24,7 @@ ALARM = {name: place for place, name in enumerate(SLICES)}
 _BROKEN = {
     "emptied": "emptied on purpose",
     "swapped": "swapped for those of other rows on purpose",
+    "noise": "replaced by noise on purpose",
     "planted": "broken on purpose",
 }
 _PURPOSES = (("task", "Task"), ("judge", "Judges"), ("reflection", "Reflection"))
@@ -57,9 +58,8 @@ def trials(v: VerdictFile) -> list[tuple[str, str, str]]:
         (fine, "production against itself", OUTCOMES.get(tested.identical, ("", tested.identical, ""))[1])
     ]
     for breakage in tested.breakages:
-        if breakage.how != "stretched":
-            style = fine if breakage.noticed or not tested.passed else "open"
-            found.append((style, *_breakage(breakage)))
+        style = fine if breakage.noticed or not tested.passed else "open"
+        found.append((style, *_breakage(breakage)))
     if tested.draws:
         found.append(
             (

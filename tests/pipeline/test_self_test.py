@@ -109,7 +109,7 @@ def test_scorers_that_compare_notice_both_kinds_of_broken_answers(door: Door, ki
     assert found(verdict) == {
         "emptied": (True, "REJECT"),
         "swapped": (True, "REJECT"),
-        "stretched": (True, None),
+        "noise": (True, "REJECT"),
     }
     assert not any("notice" in warning or "form" in warning for warning in verdict.warnings)
     emptied = verdict.self_test.breakages[0]
@@ -140,8 +140,16 @@ BLIND: dict[str, tuple[Scorer, str]] = {
         Custom(lambda output, expected, n: 1 - len(output) / 60),
         "custom does not notice broken answers",
     ),
-    "longer is better": (Custom(lambda output, expected, n: len(output) / 20), "custom rewards length"),
-    "long enough": (scorers.length(max_chars=40), "length does not notice broken answers"),
+    "longer is better": (
+        Custom(lambda output, expected, n: len(output) / 20),
+        "custom looks at nothing but the length of an answer",
+    ),
+    "long enough": (
+        Custom(lambda output, expected, n: len(output) > 3),
+        "custom looks at nothing but the length of an answer",
+    ),
+    "something": (scorers.regex(pattern=".+"), "regex looks at nothing but the length of an answer"),
+    "short enough": (scorers.length(max_chars=40), "length does not notice broken answers"),
     "the order of calls": (
         Custom(lambda output, expected, n: n / (8 * ROWS)),
         "scored a second time by custom, 120 answers of production (120 were tried) score otherwise",
@@ -200,7 +208,7 @@ def test_what_cannot_be_scored_is_missing_and_not_wrong(door: Door):
 
     verdict = gate(door, [Custom(strict)])
     assert verdict.verdict == "PROMOTE"
-    assert found(verdict) == {"emptied": (True, None), "swapped": (True, "REJECT"), "stretched": (True, None)}
+    assert found(verdict) == {"emptied": (True, None), "swapped": (True, "REJECT"), "noise": (True, "REJECT")}
     assert verdict.self_test is not None
     emptied = verdict.self_test.breakages[0]
     assert (emptied.loss, emptied.rows, emptied.unscored) == (None, 0, ROWS)
@@ -265,6 +273,7 @@ def test_which_answers_stand_for_which_follows_from_the_rows_alone():
         other = of["swapped"]
         assert other.of is not None and other.text == answers[other.of]
         assert other.text.strip() and other.text.strip().casefold() != answers[row].strip().casefold()
-        assert other.text in of["stretched"].text and len(of["stretched"].text) >= 2 * len(other.text)
-    assert [one.how for one in alter({"x": "same", "y": "Same"})["x"]] == ["again", "emptied"]
+        assert len(of["noise"].text) >= 2 * len(answers[row]) and not any(map(str.isalnum, of["noise"].text))
+    assert [one.how for one in alter({"x": "same", "y": "Same"})["x"]] == ["again", "emptied", "noise"]
+    assert len(alter({"x": "long" * 5000})["x"][-1].text) == 40_000
     assert alter({}) == {}
