@@ -20,9 +20,9 @@ _FAILED = "The gate failed its own test:"
 _NOISE = 0.05
 """Mean change of a score that is scored twice, above which it says nothing whatever the margin."""
 _DONE = {
-    "emptied": "all its answers emptied",
-    "swapped": "those of other rows in their place",
-    "noise": "noise in their place",
+    "emptied": "its answers emptied",
+    "swapped": "its answers swapped for those of other rows",
+    "noise": "its answers replaced by noise",
 }
 
 
@@ -40,6 +40,8 @@ def blind(
     of = {breakage.how: breakage for breakage in breakages}
     emptied, swapped, noise = of.get("emptied"), of.get("swapped"), of.get("noise")
     tried = [breakage for breakage in (emptied, swapped) if breakage is not None]
+    if not tried and noise is not None:  # production answers nothing, anywhere
+        tried = [noise]
     ran, _ = quality_scorers(rows, rules)
     unseeing = [name for name in ran if not _notices(rows, rules, name, tried)]
     if not tried:

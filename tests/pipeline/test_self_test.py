@@ -200,6 +200,14 @@ def test_answers_that_may_be_empty_are_seen_by_another_rows_answer(door: Door):
     assert any("Empty answers are hardly noticed" in warning for warning in spared.warnings)
 
 
+def test_a_production_that_answers_nothing_is_broken_by_noise(door: Door):
+    always = Custom(lambda output, expected, n: 1.0)
+    verdict = gate(door, [always], answer=lambda n: "" if n else " ", wrong=lambda n: False)
+    assert set(found(verdict)) == {"noise"}
+    assert "custom does not notice broken answers" in verdict.reasons[0]
+    assert gate(door, [scorers.exact_match()], answer=lambda n: "" if n else " ").verdict == "PROMOTE"
+
+
 def test_what_cannot_be_scored_is_missing_and_not_wrong(door: Door):
     def strict(output: str, expected: str, n: int) -> float:
         if not output:
