@@ -64,7 +64,7 @@ def test_no_ends_the_run_before_a_call_and_yes_goes_on(server: Foreign, tmp_path
         code, shown = in_a_terminal(work, answer)
         assert code == 2, shown
         assert "forecast: " in shown
-        assert shown.splitlines()[-1] == "promptmigrate: stopped before anything was spent"
+        assert shown.splitlines()[-1].strip() == "promptmigrate: stopped before anything was spent"
         assert "Abort" not in shown
         assert server.calls == 0
         assert not list(tmp_path.glob("runs/moods/*/run.json"))
@@ -85,5 +85,5 @@ def test_no_ends_the_run_before_a_call_and_yes_goes_on(server: Foreign, tmp_path
         path.unlink()
     code, shown = in_a_terminal(work, b"n\n")
     assert code == 2, shown
-    assert shown.splitlines()[-1] == "promptmigrate: stopped before anything more was spent"
+    assert shown.splitlines()[-1].strip() == "promptmigrate: stopped before anything more was spent"
     assert server.calls == calls
