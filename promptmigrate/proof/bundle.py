@@ -15,6 +15,7 @@ from promptmigrate.evaluate import Evaluation, Evaluator, scores_alone
 from promptmigrate.files import atomic_write
 from promptmigrate.lm.cache import dump_reply
 from promptmigrate.lm.loop import BackgroundLoop
+from promptmigrate.proof.answers import Answer, Scored, TriedAnswer
 from promptmigrate.proof.archive import pack
 from promptmigrate.proof.costed import prices_of
 from promptmigrate.proof.evidence import Evidence
@@ -22,7 +23,7 @@ from promptmigrate.proof.jsonl import dump, dump_lines, plain
 from promptmigrate.proof.rebuilt import asks
 from promptmigrate.proof.requests import endpoints_of, key_of, slices_by, task_request
 from promptmigrate.proof.seals import seals_of
-from promptmigrate.proof.shapes import MANIFEST, SCHEMA, SEALS, Answer, Scored, TriedAnswer
+from promptmigrate.proof.shapes import MANIFEST, SCHEMA, SEALS
 from promptmigrate.redact import redact_value
 from promptmigrate.types import Example, Outcome, Reply, Request, Variant
 from scorers import Scorer, ScorerSpecError, to_spec

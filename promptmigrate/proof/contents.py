@@ -13,13 +13,13 @@ from promptmigrate.config import EndpointConfig
 from promptmigrate.decide import Opening, PairedRow, Rules
 from promptmigrate.errors import DataError, UsageError
 from promptmigrate.lm.cache import load_reply
+from promptmigrate.proof.answers import Answer
 from promptmigrate.proof.findings import Finding
 from promptmigrate.proof.jsonl import load, load_lines
 from promptmigrate.proof.requests import endpoints_of
 from promptmigrate.proof.shapes import (
     ENTRIES,
     MANIFEST,
-    Answer,
     Call,
     Costs,
     Manifest,

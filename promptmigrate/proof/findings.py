@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptmigrate.errors import DataError
-from promptmigrate.proof.shapes import Scored
+from promptmigrate.proof.answers import Scored
 from scorers import Score
 
 _CHARS = 90

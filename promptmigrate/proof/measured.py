@@ -9,10 +9,10 @@ from typing import Any
 from promptmigrate.decide import slices_of
 from promptmigrate.errors import UsageError
 from promptmigrate.evaluate import outcome_quality, trace_of
+from promptmigrate.proof.answers import Answer
 from promptmigrate.proof.contents import Column, Contents
 from promptmigrate.proof.findings import Finding, compare, compare_scores
 from promptmigrate.proof.requests import key_of, slices_by, task_request
-from promptmigrate.proof.shapes import Answer
 from promptmigrate.proof.tried import numbers
 from promptmigrate.types import Example, Outcome
 from scorers import Scorer

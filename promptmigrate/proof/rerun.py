@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import scorers
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure
+from promptmigrate.proof.answers import Answer
 from promptmigrate.proof.contents import Column, Contents
 from promptmigrate.proof.findings import Finding, compare, compare_scores
 from promptmigrate.proof.rebuilt import Rebuilt
-from promptmigrate.proof.shapes import Answer
 from promptmigrate.types import Example, Reply, Variant
 
 

@@ -21,14 +21,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from promptmigrate.errors import DataError, TemplateError
-from promptmigrate.evaluate import How, Tried
-from promptmigrate.types import Example, OutcomeKind, Prompt, Reply, Split, Variant
-from scorers import Score, UnscoredReason
+from promptmigrate.proof.answers import Answer, Shape, Text, TriedAnswer
+from promptmigrate.types import Example, Prompt, Split, Variant
 
 SCHEMA = "promptmigrate.bundle/3"
 MANIFEST = "manifest.json"
@@ -40,23 +39,11 @@ ENTRIES = (
 )  # fmt: skip
 
 
-def _text(value: object) -> str | None:
-    # pydantic's own texts refuse lone surrogates, which a model's answer may hold.
-    if value is not None and not isinstance(value, str):
-        raise ValueError("must be a text or null")
-    return value
-
-
-Text: TypeAlias = Annotated[str | None, PlainValidator(_text)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Made(_Shape):
+class Made(Shape):
     """One entry as the manifest knows it."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -64,7 +51,7 @@ class Made(_Shape):
     """Bytes."""
 
 
-class SplitRule(_Shape):
+class SplitRule(Shape):
     """How rows came into their splits."""
 
     train: float
@@ -72,7 +59,7 @@ class SplitRule(_Shape):
     seed: int
 
 
-class Manifest(_Shape):
+class Manifest(Shape):
     """``manifest.json``."""
 
     schema_: Literal["promptmigrate.bundle/3"] = Field(alias="schema")
@@ -89,7 +76,7 @@ class Manifest(_Shape):
     entries: dict[str, Made]
 
 
-class Row(_Shape):
+class Row(Shape):
     """One line of ``dataset.jsonl``."""
 
     id: str
@@ -108,7 +95,7 @@ class Row(_Shape):
         return Example(**self.model_dump(exclude={"split"}))
 
 
-class Side(_Shape):
+class Side(Shape):
     """Production or candidate."""
 
     model: str
@@ -140,7 +127,7 @@ class Side(_Shape):
             raise DataError(str(error), file="variants.json") from error
 
 
-class Sides(_Shape):
+class Sides(Shape):
     """``variants.json``."""
 
     production: Side
@@ -149,89 +136,7 @@ class Sides(_Shape):
     """Decided together with the candidate, in their order."""
 
 
-class Scored(_Shape):
-    """One score of one answer."""
-
-    name: str
-    version: str
-    value: float | None
-    unscored: UnscoredReason | None
-    rationale: Text
-
-    @classmethod
-    def of(cls, score: Score) -> Scored:
-        """``score`` as it is kept."""
-        return cls(
-            name=score.name,
-            version=score.version,
-            value=score.value,
-            unscored=score.unscored,
-            rationale=score.rationale,
-        )
-
-    @property
-    def problem(self) -> str:
-        """Why it is no score; empty where it is one."""
-        if (self.value is None) == (self.unscored is None):
-            return "needs either a value or a reason why it has none"
-        if self.value is not None and not 0.0 <= self.value <= 1.0:
-            return f"has the value {self.value!r}, outside [0, 1]"
-        return ""
-
-    @property
-    def score(self) -> Score:
-        """The score.
-
-        Raises:
-            ValueError: it is none, such as one with neither a value nor a reason.
-        """
-        return Score(**self.model_dump())
-
-
-class Answer(_Shape):
-    """One answer of one variant."""
-
-    repeat: int
-    kind: OutcomeKind
-    output: Text
-    error: Text
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    latency_s: float
-    scores: list[Scored]
-
-    @property
-    def reply(self) -> Reply:
-        """What came back, as far as it was kept."""
-        return Reply(text=self.output, **self.model_dump(exclude={"repeat", "output", "scores"}))
-
-
-class TriedAnswer(_Shape):
-    """Production's answer, altered. The text is not kept: it follows from production's answers."""
-
-    how: How
-    of: str | None
-    """The row whose answer it is; null: nobody's."""
-    scores: list[Scored]
-    """Of the scorers that need no model."""
-
-    @classmethod
-    def kept(cls, tried: Tried) -> TriedAnswer:
-        """``tried`` as it is kept."""
-        return cls(how=tried.how, of=tried.of, scores=[Scored.of(score) for score in tried.scores])
-
-    @property
-    def tried(self) -> Tried:
-        """What the scorers said.
-
-        Raises:
-            ValueError: a score that is none.
-        """
-        return Tried(how=self.how, of=self.of, scores=tuple(score.score for score in self.scores))
-
-
-class TestRow(_Shape):
+class TestRow(Shape):
     """One line of ``test_rows.jsonl``."""
 
     __test__ = False  # not a test class, whatever its name looks like to pytest
@@ -245,7 +150,7 @@ class TestRow(_Shape):
     """Production's first answer broken on purpose; empty where it has none."""
 
 
-class OtherRow(_Shape):
+class OtherRow(Shape):
     """One line of ``others.jsonl``: one test row under one other candidate."""
 
     candidate: Digest
@@ -255,14 +160,14 @@ class OtherRow(_Shape):
     """One per repeat."""
 
 
-class PriceEntry(_Shape):
+class PriceEntry(Shape):
     """What a model costs, in USD per million tokens."""
 
     input_per_mtok: float
     output_per_mtok: float
 
 
-class Costs(_Shape):
+class Costs(Shape):
     """``costs.json``."""
 
     calls: dict[str, int]
@@ -274,7 +179,7 @@ class Costs(_Shape):
     no known price, or its provider stated the cost of each answer itself."""
 
 
-class ScorerEntry(_Shape):
+class ScorerEntry(Shape):
     """One entry of ``scorers.json``."""
 
     name: str
@@ -289,14 +194,14 @@ class ScorerEntry(_Shape):
     """None: it cannot be built from a spec."""
 
 
-class Call(_Shape):
+class Call(Shape):
     """One line of ``calls.jsonl``."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     reply: dict[str, Any]
 
 
-class OpeningEntry(_Shape):
+class OpeningEntry(Shape):
     """One entry of ``openings.json``."""
 
     split_digest: str

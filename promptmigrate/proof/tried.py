@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptmigrate.evaluate import alter, by_scorer, qualities, trace_of
+from promptmigrate.proof.answers import Answer, TriedAnswer
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, compare, compare_scores
-from promptmigrate.proof.shapes import Answer, TriedAnswer
 from promptmigrate.types import Outcome
 from scorers import Scorer
 
