@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -38,19 +39,25 @@ def in_a_terminal(work: Project, answer: bytes | signal.Signals) -> tuple[int, s
     shown = b""
     asked = False
     while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-        if b"Go on?" in shown and not asked:
+        ready, _, _ = select.select([ours], [], [], 2.0)
+        if not ready and not asked:
+            continue
+        if ready:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+            if b"Go on?" not in shown or asked:
+                continue
             asked = True
-            if isinstance(answer, bytes):
-                os.write(ours, answer)
-            else:
-                running.send_signal(answer)
+        # What comes just before the process reads may be lost: nothing happens, and people do it again.
+        if isinstance(answer, bytes):
+            os.write(ours, answer)
+        else:
+            running.send_signal(answer)
     os.close(ours)
     return running.wait(), shown.decode("utf-8", "replace")
 
