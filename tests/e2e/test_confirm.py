@@ -24,6 +24,11 @@ def server() -> Iterator[Foreign]:
         yield running
 
 
+def _heeds_ctrl_c() -> None:
+    """Of a shell that put the tests into the background, a process inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def in_a_terminal(work: Project, answer: bytes | signal.Signals) -> tuple[int, str]:
     """Exit code and all that was shown; ``answer`` is typed, or sent as Ctrl-C sends it."""
     ours, theirs = pty.openpty()
@@ -34,6 +39,7 @@ def in_a_terminal(work: Project, answer: bytes | signal.Signals) -> tuple[int, s
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        preexec_fn=_heeds_ctrl_c,
     )
     os.close(theirs)
     shown = b""
