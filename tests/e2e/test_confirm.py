@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,22 +25,24 @@ def server() -> Iterator[Foreign]:
         yield running
 
 
-def _heeds_ctrl_c() -> None:
-    """Of a shell that put the tests into the background, a process inherits that SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+HEED_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Of a shell that put the tests into the background, a process inherits that SIGINT is ignored."""
 
 
 def in_a_terminal(work: Project, answer: bytes | signal.Signals) -> tuple[int, str]:
     """Exit code and all that was shown; ``answer`` is typed, or sent as Ctrl-C sends it."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        work.command("migrate", str(work.write())),
+        [sys.executable, "-c", HEED_CTRL_C, *work.command("migrate", str(work.write()))],
         cwd=work.folder,
         env=work.environment(COLUMNS="200", TERM="dumb"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        preexec_fn=_heeds_ctrl_c,
     )
     os.close(theirs)
     shown = b""
