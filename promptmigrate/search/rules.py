@@ -73,7 +73,11 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
     """
     rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
 
+    fit: set[str] = set()
+
     def check(variant: Variant, does: str) -> None:
+        if variant.digest in fit:  # a race asks for the same ones block after block
+            return
         reason = rules.broken(variant.prompt)
         if variant.model != problem.original.model:
             reason = f"it is for {variant.model}, not for {problem.original.model}"
@@ -82,6 +86,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
                 f"search strategy {strategy.name!r} {does} a prompt that may not be tried: {reason}; choose "
                 "another search.strategy, or have that one mended"
             )
+        fit.add(variant.digest)
 
     def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Measured:
         for variant in variants:
