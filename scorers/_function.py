@@ -23,7 +23,7 @@ class FunctionScorer:
     """``def check(output, expected) -> float | bool | Score`` as a scorer.
 
     The function takes ``output`` and, if it wants them, ``expected``, ``inputs`` and ``trace``. What it
-    raises is unscored (``error``), not wrong.
+    raises is unscored (``error``), not wrong. One that asks a model says so by an attribute, ``asks_model``.
     """
 
     version: ClassVar[str] = "1"
@@ -39,6 +39,11 @@ class FunctionScorer:
         any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         wanted = tuple(name for name in _OFFERED if any_name or name in parameters)
         object.__setattr__(self, "_wanted", wanted)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the function asks a model by itself: see :class:`scorers.Scorer`."""
+        return bool(getattr(self.function, "asks_model", False))
 
     def __call__(
         self, *, output: Any, expected: Any = None, inputs: Mapping[str, Any] | None = None, trace: Any = None

@@ -157,7 +157,12 @@ class Complete(Protocol):
 
 @runtime_checkable
 class Scorer(Protocol):
-    """A deterministic measure: callable on one output."""
+    """A deterministic measure: callable on one output.
+
+    One that asks a model by itself, and is no :class:`Judge`, says so by an attribute: ``asks_model = True``.
+    Its scores are then taken for a model's opinion, and it is asked of real answers only, never of answers
+    that a self-test broke on purpose.
+    """
 
     @property
     def name(self) -> str: ...

@@ -71,6 +71,24 @@ Scores over recorded calls (`scorers.score_traces` takes MLflow traces, their di
 
 ```
 
+A scorer of your own is a function that takes `output` and, if it wants them, `expected`, `inputs` and
+`trace`, and returns a number in [0, 1], a truth value or a `Score`. An experiment file names it
+(`use: my_app.checks:polite`); a class with `name`, `version` and the same call can have options, and an
+installed package can register either under the entry point `promptmigrate.scorers`.
+
+```python
+>>> def polite(output, inputs):
+...     return inputs["name"] in output
+>>> rows = [{"inputs": {"name": "Ada"}, "outputs": "Dear Ada, ..."}]
+>>> scorers.score_traces(rows, scorers=[polite]).mean("polite")
+1.0
+
+```
+
+One that asks a model by itself says so (`polite.asks_model = True`, or an attribute of the class): its scores
+are then a model's opinion, which the gate wants calibrated, and the gate's self-test does not pay for
+scores of answers that it broke on purpose.
+
 """
 
 

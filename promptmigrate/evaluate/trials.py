@@ -57,8 +57,8 @@ def scores_alone(scorer: Scorer) -> bool:
     return not (
         isinstance(scorer, Judge | SemanticSimilarity)
         or embedding_model(scorer) is not None
-        # One that waits by itself, such as MLflow's, which says whether it asks a model.
-        or (hasattr(scorer, "score_async") and getattr(scorer, "asks_model", True))
+        # A plug-in may ask one by itself; one that waits does, unless it says otherwise.
+        or getattr(scorer, "asks_model", hasattr(scorer, "score_async"))
     )
 
 

@@ -44,6 +44,17 @@ class Custom:
         return Score(name=self.name, version=self.version, value=min(1.0, max(0.0, value)))
 
 
+def checked(output: str, expected: str) -> bool:
+    return output == expected
+
+
+def asked(output: str, expected: str) -> bool:
+    return output == expected
+
+
+asked.asks_model = True  # type: ignore[attr-defined]
+
+
 def label(n: int) -> str:
     return LABELS[n * 7 % 11 % 4]
 
@@ -261,6 +272,21 @@ def test_mlflows_scorers_are_tried_unless_they_ask_a_model(door: Door):
     assert "generous does not notice broken answers" in verdict.reasons[0]
     judge = scorers.mlflow.use(Guidelines(name="tone", guidelines="Be kind.", model="openai:/none"))
     assert not scores_alone(judge)
+
+
+def test_a_scorer_that_says_that_it_asks_a_model_is_not_asked_about_broken_answers(door: Door):
+    @dataclass(frozen=True)
+    class Paid(Custom):
+        asks_model: bool = True
+
+    paid = Paid(lambda output, expected, n: float(output == expected))
+    verdict = gate(door, [paid])
+    assert next(paid.calls) == 2 * ROWS, "production's and the candidate's answers, and nothing else"
+    assert verdict.self_test is not None
+    assert verdict.self_test.unasked == ("custom",)
+    assert [one.how for one in verdict.self_test.breakages] == ["planted"]
+    assert scores_alone(scorers.from_spec({"use": f"{__name__}:checked"}))
+    assert not scores_alone(scorers.from_spec({"use": f"{__name__}:asked"}))
 
 
 def test_where_production_has_nothing_to_lose_no_scorer_is_blamed(door: Door):
