@@ -16,6 +16,7 @@ from typing import Any, Literal
 from promptmigrate import template
 from promptmigrate.search import contract_json, contract_text
 from promptmigrate.search.contract_text import most
+from promptmigrate.search.text import cased
 from promptmigrate.types import Example
 
 Kind = Literal["labels", "multilabel", "json", "number", "text"]
@@ -200,7 +201,7 @@ def _is_label(text: str) -> bool:
 
 
 def _spelling(labels: Sequence[str]) -> str:
-    letters = [t for t in labels if any(c.isalpha() for c in t)]
+    letters = [t for t in labels if cased(t)]
     notes = []
     if letters and all(t == t.lower() for t in letters):
         notes.append("in lowercase")
@@ -208,11 +209,13 @@ def _spelling(labels: Sequence[str]) -> str:
         notes.append("in UPPERCASE")
     if any("_" in t for t in labels):
         notes.append("with underscores")
-    return f" ({', '.join(notes)})" if notes else ", with the same capital and small letters"
+    if notes or not letters:
+        return f" ({', '.join(notes)})" if notes else ""
+    return ", with the same capital and small letters"
 
 
 def _multilabel(texts: Sequence[str]) -> Contract | None:
-    for separator in (", ", ",", "; ", ";", " | ", "|"):
+    for separator in (", ", ",", "; ", ";", " | ", "|", "、", "，", "；"):
         parts = [[p.strip() for p in t.split(separator)] for t in texts]
         if sum(len(p) > 1 for p in parts) < 0.3 * len(texts):
             continue

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptmigrate.search.text import cased
+
 _FENCED = re.compile(r"^\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 _DATES = (
     (re.compile(r"\d{4}-\d{2}-\d{2}"), "a date written YYYY-MM-DD"),
@@ -113,7 +115,7 @@ def _string(values: Sequence[str]) -> str:
         return f"a string, exactly one of {listed}"
     if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?", v) for v in values):
         return "a string of digits (in quotes)"
-    letters = [v for v in values if any(c.isalpha() for c in v)]
+    letters = [v for v in values if cased(v)]
     if len(letters) >= 5 and all(v == v.lower() for v in letters):
         return "a string in lowercase"
     if len(letters) >= 5 and all(v == v.upper() for v in letters):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
-from promptmigrate.search.text import words
+from promptmigrate.search.text import cased, counted, length, words
 
 T = TypeVar("T")
 _LONG_WORDS = 40
@@ -33,26 +33,29 @@ _SCRIPTS = {
 
 def describe(texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Rules and facts for answers that are free ``texts`` (not empty)."""
-    lengths = sorted(len(words(t)) for t in texts)
+    unit, counts = counted(texts)
+    lengths = sorted(counts)
     low, middle, high = (lengths[int(q * (len(lengths) - 1))] for q in (0.1, 0.5, 0.95))
+    long = sorted(map(length, texts))[(len(texts) - 1) // 2] > _LONG_WORDS
     rules: list[str] = []
     facts: list[str] = []
     lines = sorted(len([line for line in t.splitlines() if line.strip()]) for t in texts)
-    if lines[len(lines) // 2] > 1 and middle <= _LONG_WORDS:
+    if lines[len(lines) // 2] > 1 and not long:
         span = f"{lines[0]} to {lines[-1]}" if lines[0] < lines[-1] else str(lines[0])
-        rules.append(f"Write {span} lines, about {max(1, middle)} words together.")
-        facts.append(f"Answers are {span} lines of about {middle} words together ({low} to {high})")
-    elif middle > _LONG_WORDS:
+        rules.append(f"Write {span} lines, about {max(1, middle)} {unit}s together.")
+        facts.append(f"Answers are {span} lines of about {middle} {unit}s together ({low} to {high})")
+    elif long:
         rules.append(
-            f"Write about {_round(middle)} words: not fewer than {_round(low)}, not more than {_round(high)}."
+            f"Write about {_round(middle)} {unit}s: "
+            f"not fewer than {_round(low)}, not more than {_round(high)}."
         )
-        facts.append(f"Answers are texts of about {middle} words ({low} to {high})")
+        facts.append(f"Answers are texts of about {middle} {unit}s ({low} to {high})")
     else:
         rules.append(
-            f"Answer with only the answer itself, in at most {max(1, high)} word{'s' if high > 1 else ''}: "
+            f"Answer with only the answer itself, in at most {max(1, high)} {unit}{'s' if high > 1 else ''}: "
             "no introduction, no explanation, no repetition of the question."
         )
-        facts.append(f"Answers are short texts of about {middle} words ({low} to {high})")
+        facts.append(f"Answers are short texts of about {middle} {unit}s ({low} to {high})")
     for rule in (_language(texts), *_shape(texts)):
         if rule:
             rules.append(rule)
@@ -104,13 +107,13 @@ def _language(texts: Sequence[str]) -> str | None:
 
 def _shape(texts: Sequence[str]) -> list[str | None]:
     n = len(texts)
-    lettered = [t for t in texts if any(c.isalpha() for c in t)]
+    lettered = [t for t in texts if cased(t)]
     rules: list[str | None] = []
     if lettered and sum(t == t.lower() for t in lettered) >= 0.9 * len(lettered):
         rules.append("Write everything in lowercase.")
     elif lettered and sum(t == t.upper() for t in lettered) >= 0.9 * len(lettered):
         rules.append("Write everything in UPPERCASE.")
-    ended = sum(t.rstrip()[-1:] in ".!?。" for t in texts)
+    ended = sum(t.rstrip()[-1:] in ".!?。！？।؟" for t in texts)
     if ended <= 0.1 * n:
         rules.append("Do not end with a full stop.")
     bullets = sum(bool(re.search(r"(?m)^\s*[-*\u2022] ", t)) for t in texts)

@@ -16,7 +16,7 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.problems import problem_of
 from promptmigrate.search.table import Cell, Table
-from promptmigrate.search.text import draw, normalised, one_line, shorten, words
+from promptmigrate.search.text import counted, draw, normalised, one_line, shorten
 from promptmigrate.types import Example
 
 GOOD = 0.999
@@ -232,10 +232,10 @@ def _notes(passed: Sequence[Row], clusters: Sequence[Cluster]) -> tuple[str, ...
         share = sum(map(test, texts)) / n
         if share >= 0.25:
             notes.append(f"In {share:.0%} of its answers the model {note}.")
-    expected = sum(len(words(template.as_text(r.example.expected))) for r in rows) / n
-    given = sum(len(words(t)) for t in texts) / n
+    unit, counts = counted([*texts, *(template.as_text(r.example.expected) for r in rows)])
+    given, expected = sum(counts[:n]) / n, sum(counts[n:]) / n
     if given > 2 * expected + 3:
-        notes.append(f"Its answers have {given:.0f} words on average; {expected:.0f} are expected.")
+        notes.append(f"Its answers have {given:.0f} {unit}s on average; {expected:.0f} are expected.")
     starts = Counter(" ".join(t.split()[:3]).lower() for t in texts if len(t.split()) > 3)
     if starts and starts.most_common(1)[0][1] >= 0.3 * n:
         notes.append(f'Many answers begin with "{starts.most_common(1)[0][0]} ...".')

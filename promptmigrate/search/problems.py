@@ -10,7 +10,7 @@ from promptmigrate import template
 from promptmigrate.search import contract_json
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.table import Cell
-from promptmigrate.search.text import normalised, one_line, words
+from promptmigrate.search.text import length, normalised, one_line, says
 from promptmigrate.types import Example
 
 _NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
@@ -46,9 +46,9 @@ def problem_of(
     tail = f" ({said})" if said else ""
     if normalised(target) and normalised(target) == normalised(text):
         return f"right words, but spelling, case or punctuation differ{tail}", True
-    if normalised(target) and f" {normalised(target)} " in f" {normalised(text)} ":
+    if says(text, target):
         return f"the expected answer is there, with other text around it{tail}", True
-    ratio = len(words(text)) / max(1, len(words(target)))
+    ratio = length(text) / max(1, length(target))
     if ratio > 2:
         return f"the answer is much longer than expected{tail}", False
     if ratio < 0.5:
@@ -59,8 +59,8 @@ def problem_of(
 def _label_problem(target: str, text: str, labels: Sequence[str]) -> tuple[str, bool]:
     if normalised(text) == normalised(target):
         return "the right label, but not spelled as expected (case, punctuation, quotes)", True
-    named = [label for label in labels if f" {normalised(label)} " in f" {normalised(text)} "]
-    if len(text.split()) > max(4, 2 + max((len(t.split()) for t in labels), default=1)):
+    named = [label for label in labels if says(text, label)]
+    if length(text) > max(4, 2 + max((length(t) for t in labels), default=1)):
         if target in named and len(named) == 1:
             return "the right label with other text around it; only the label is wanted", True
         return "a whole sentence or explanation instead of only the label", True

@@ -60,6 +60,37 @@ def units(text: str) -> list[Unit]:
     return [Unit(match[0], _WEIGHTS[match.lastindex]) for match in found]
 
 
+def counted(texts: Sequence[str]) -> tuple[str, list[int]]:
+    """What people count ``texts`` by, "word" or "character", and how many each has.
+
+    Characters, punctuation too, where more than half is written without spaces between words (Chinese,
+    Japanese, Thai).
+    """
+    if not all(text.isascii() for text in texts):
+        weights = [unit.weight for text in texts for unit in units(text)]
+        if 2 * sum(weight for weight in weights if weight < WORD) > sum(weights):
+            return "character", [len("".join(text.split())) for text in texts]
+    return "word", [len(words(text)) for text in texts]
+
+
+def cased(text: str) -> bool:
+    """Whether ``text`` has letters that are capital or small."""
+    return text.lower() != text.upper()
+
+
+def length(text: str) -> float:
+    """How many words long ``text`` is, in scripts without spaces by what their characters weigh."""
+    return len(words(text)) if text.isascii() else sum(unit.weight for unit in units(text)) / WORD
+
+
+def says(text: str, part: str) -> bool:
+    """Whether the words of ``part`` stand in ``text``, in scripts without spaces its characters."""
+    if text.isascii():
+        return bool(normalised(part)) and f" {normalised(part)} " in f" {normalised(text)} "
+    wanted = tuple(unit.text for unit in units(part))
+    return bool(wanted) and wanted in ngrams([unit.text for unit in units(text)], len(wanted))
+
+
 def runs(found: Sequence[Unit], weight: int) -> Iterable[tuple[str, ...]]:
     """From each unit on, the shortest run that weighs at least ``weight``."""
     texts = [unit.text for unit in found]

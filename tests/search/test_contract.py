@@ -128,6 +128,31 @@ def test_short_texts_give_casing():
     assert "lowercase" in contract.rules and "full stop" in contract.rules
 
 
+def test_texts_without_spaces_are_counted_in_characters_and_have_no_case():
+    cities = "上海市", "北京市", "广州市", "深圳市", "成都市"
+    answers = [f"您好，您寄往{cities[i % 5]}的{i}号包裹已经发出，预计三天之内送达。" for i in range(15)]
+    contract = mine(rows(answers))
+    assert contract is not None and contract.kind == "text"
+    assert "in at most 29 characters" in contract.rules, "punctuation counts too"
+    assert "Write in Chinese" in contract.rules
+    assert "case" not in contract.rules and "full stop" not in contract.rules
+    long = mine(rows([answer * 4 for answer in answers]))
+    assert long is not None and "Write about 110 characters: not fewer than" in long.rules
+    thai = mine(rows([f"ส่งพัสดุหมายเลข {i} ไปยังกรุงเทพแล้ว" for i in range(15)]))
+    assert thai is not None and "characters" in thai.rules
+
+
+def test_labels_without_capital_and_small_letters_are_not_told_to_have_any():
+    contract = mine(rows(["退款", "物流", "发票"] * 6))
+    assert contract is not None and contract.labels == ("发票", "物流", "退款")
+    assert "exactly as it is spelled above, and nothing else" in contract.rules
+    several = mine(rows(["退款、物流", "物流", "发票、退款", "退款"] * 5))
+    assert several is not None and several.kind == "multilabel"
+    assert "separated by '、'" in several.rules
+    record = mine(rows([json.dumps({"n": f"第{i}号包裹已经发出了"}, ensure_ascii=False) for i in range(9)]))
+    assert record is not None and '"n": a string' in record.rules and "case" not in record.rules
+
+
 ANYTHING = st.one_of(
     st.text(max_size=30),
     st.integers(),

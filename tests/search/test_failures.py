@@ -1,10 +1,13 @@
+import pytest
+
 from promptmigrate.search.anatomy import Anatomy
 from promptmigrate.search.contract import mine
 from promptmigrate.search.failures import analyse, keep_text, render
+from promptmigrate.search.problems import problem_of
 from promptmigrate.search.seeds import Seeds
-from promptmigrate.search.table import Table
+from promptmigrate.search.table import Cell, Table
 
-from .world import extraction, sums, tickets
+from .world import example, extraction, sums, tickets
 
 
 def reported(world, *, seed_index=None, rows=30):
@@ -23,6 +26,37 @@ def test_label_failures_of_form_and_of_value_are_told_apart():
     report, _ = reported(tickets(), seed_index=0)
     assert report.form_share == 0 and report.passed
     assert any(c.title.startswith('expected "') or "another label" in c.title for c in report.clusters)
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "title", "form"),
+    [
+        ("退款", "这个问题的分类应该是退款。", "only the label is wanted", True),
+        ("退款", "这个问题不属于任何一个类别。", "whole sentence", True),
+        ("退款", "「退款」", "not spelled as expected", True),
+        ("退款", "物流", 'expected "退款", answered "物流"', False),
+        ("退款", "答案:物流", "the label with other text", False),
+        ("退款", "保险", "not one of the labels", True),
+        ("Rückgabe", "Es ist eine Rückgabe, denke ich.", "only the label is wanted", True),
+        ("Rückgabe", "Größe: Rückgabe", "the label with other text", True),
+    ],
+)
+def test_labels_are_found_in_answers_of_any_script(expected: str, answer: str, title: str, form: bool):
+    contract = mine([example({"x": n}, reference=["退款", "物流", "Rückgabe"][n % 3]) for n in range(18)])
+    cell = Cell(quality=0.0, text=answer, cut=False, cost_usd=None, latency_s=None, tokens=0, findings=())
+    said, of_form = problem_of(example({"x": "?"}, reference=expected), cell, contract)
+    assert title in said and of_form is form
+
+
+def test_how_long_an_answer_is_does_not_hang_on_spaces():
+    wanted = example({"x": "?"}, reference="包裹已经发出，预计三天之内送达。")
+    for answer, title in (
+        ("包裹还在仓库，明天才能够发出去。", "differs"),
+        ("包裹还在仓库，明天才能够发出去。" * 3, "much longer"),
+        ("没有。", "much shorter"),
+    ):
+        cell = Cell(quality=0.0, text=answer, cut=False, cost_usd=None, latency_s=None, tokens=0, findings=())
+        assert title in problem_of(wanted, cell, None)[0]
 
 
 def test_json_and_number_failures_are_named():
