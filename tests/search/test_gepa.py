@@ -42,6 +42,8 @@ def test_refused_proposals_cost_no_evaluation():
     result = search(world, 150)
     assert result.best.prompt == world.prompt
     assert world.true_quality(result.best) < 0.4
+    assert world.asked["reflection"] == 10 and result.code == "exhausted"
+    assert "10 proposals in a row" in result.stopped and "something_else" in result.stopped
 
 
 def test_errors_do_not_decide():

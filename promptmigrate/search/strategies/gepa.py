@@ -12,7 +12,7 @@ Where it cannot hold the rules of a strategy, and what is done:
   score is the original's mean, so a failed call neither helps nor harms a candidate on average, and the
   winner is compared again without such rows.
 - A proposal that the guard refuses (lost placeholder, too long, copied rows) is answered with the parent's
-  text, which GEPA then rejects at no cost.
+  text, which GEPA then rejects at no cost. After ten of them in a row the search ends and says so.
 - Validation is at most 20 rows while GEPA runs: each accepted candidate pays for all of them. The rest
   decides between its best candidates and the original at the end.
 """
@@ -28,6 +28,8 @@ from promptmigrate.search.failures import evidence
 from promptmigrate.search.strategies._optimizer import Session, optimise
 
 _MINIBATCH = 3
+_IN_VAIN = 10
+"""Proposals in a row that give nothing to try, after which the reflection model is not asked again."""
 
 
 class Gepa:
@@ -50,14 +52,20 @@ def _compile(session: Session) -> None:
     iteration = (2 * _MINIBATCH + len(run.screen)) * per_row + 1
     idle = _Idle()
 
+    proposer = _Proposer(session)
+
     def enough(_state: object) -> bool:
+        if proposer.in_vain >= _IN_VAIN:
+            why = [line.removeprefix("- ") for line in run.refusals.splitlines()[-1:]]
+            run.stop("exhausted", " ".join([f"{_IN_VAIN} proposals in a row gave nothing to try.", *why]))
+            return True
         return session.measurer.left < iteration or idle.too_long(run.table.calls)
 
     optimizer = dspy.GEPA(
         metric=session.feedback,
         max_metric_calls=10**9,
         reflection_minibatch_size=min(_MINIBATCH, len(run.train)),
-        instruction_proposer=_Proposer(session),
+        instruction_proposer=proposer,
         use_merge=False,  # nothing to merge in a program of one prompt
         num_threads=1,
         failure_score=run.baseline,
@@ -90,6 +98,8 @@ class _Proposer:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.in_vain = 0
+        """Proposals in a row that gave nothing to try."""
 
     def __call__(
         self,
@@ -117,10 +127,10 @@ class _Proposer:
             reply = proposers.ask(self._session.lm, self._inputs(shown, records))
         except PromptMigrateError as error:
             measurer.fail(error)
-        if reply is None:
-            return current
-        text = anatomy.instructions_in(reply[0])
-        return text if run.admit(run.base.but(instructions=text, origin="")) else current
+        text = anatomy.instructions_in(reply[0]) if reply is not None else shown
+        fit = text != shown and run.admit(run.base.but(instructions=text, origin=""))
+        self.in_vain = 0 if fit else self.in_vain + 1
+        return text if fit else current
 
     def _inputs(self, current: str, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         from promptmigrate.search import dspy_bridge as bridge
