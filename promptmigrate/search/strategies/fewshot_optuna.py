@@ -4,8 +4,8 @@ Demos are bootstrapped once, as in ``fewshot``; then Optuna tries them one at a 
 
 Where it cannot hold the rules of a strategy, and what is done:
 
-- Its sampler takes no seed: two runs may choose different demos. It is not deterministic, and a run that was
-  killed before its search had ended may end with another winner (calls that were made are not repeated).
+- It makes a study whose sampler has no seed, so that two runs would choose different demos. Before its first
+  trial the study is given the same sampler with one.
 - Its prompts have exactly one demo, whatever ``max_demos`` says. The prompt that it bootstraps with has up to
   16 labelled ones; it was measured, so it is compared in the end as well.
 - It fails where there is nothing to choose from; labelled rows fill up what was not bootstrapped.
@@ -13,6 +13,8 @@ Where it cannot hold the rules of a strategy, and what is done:
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from promptmigrate.search.base import Problem, SearchResult
 from promptmigrate.search.strategies._optimizer import Session, optimise
@@ -24,7 +26,7 @@ class FewShotOptuna:
     """See the module's text."""
 
     name = "fewshot-optuna"
-    deterministic = False
+    deterministic = True
     changes = frozenset({"demos"})
     reflects = False
 
@@ -35,6 +37,7 @@ class FewShotOptuna:
 
 def _compile(session: Session) -> None:
     import dspy
+    import optuna
 
     validation = session.screen()
     optimizer = dspy.BootstrapFewShotWithOptuna(
@@ -43,6 +46,14 @@ def _compile(session: Session) -> None:
         num_candidate_programs=max(1, session.left // len(validation)),
         num_threads=1,
     )
+    objective = optimizer.objective
+
+    def seeded(trial: Any) -> Any:
+        if trial.number == 0:
+            trial.study.sampler = optuna.samplers.TPESampler(seed=session.seed)
+        return objective(trial)
+
+    optimizer.objective = seeded
     optimizer.compile(
         session.student,
         max_demos=_BOOTSTRAPPED,
