@@ -20,6 +20,9 @@ LEAST_GATE_ROWS = 20
 """With fewer no verdict can be had."""
 _GATE_SHARE = 0.5
 """Of a budget that is too small for all test rows, what the gate gets."""
+_GATE_KEPT = 0.75
+"""What retries, and answers that crashes lost, leave of the gate's calls before they end a search: one that is
+cut short ships a worse prompt, which costs the verdict more than some rows do."""
 _SEARCH_TIME = 0.7
 """Share of budget.minutes that the search may use; the rest is the gate's."""
 
@@ -63,13 +66,17 @@ class Plan:
 
     def search_budget(self, config: Config, target: int = 0) -> BudgetConfig:
         """What may really be spent by the end of the search of ``target`` (counted from 0): the budget
-        without what the gate and the searches after it will need."""
+        without what the gate and the searches after it will need.
+
+        The search itself plans with ``search_calls``; the rest is for requests sent again.
+        """
         budget = config.budget
         later = self.targets - 1 - target
         share = (target + 1) / self.targets
+        rows = max(math.ceil(_GATE_KEPT * self.gate_rows), min(LEAST_GATE_ROWS, self.gate_rows))
+        gate = math.ceil(rows * self.gate_calls / self.gate_rows)
         return BudgetConfig(
-            calls=budget.calls
-            and budget.calls - self.gate_calls - self.spare_calls // 2 - later * self.search_calls,
+            calls=budget.calls and budget.calls - gate - self.spare_calls // 2 - later * self.search_calls,
             usd=budget.usd and max((budget.usd - self.gate_usd) * share, budget.usd * 0.1),
             tokens=budget.tokens
             and int(max((budget.tokens - self.gate_tokens) * share, budget.tokens * 0.1)),

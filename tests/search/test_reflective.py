@@ -80,7 +80,7 @@ def test_a_budget_that_ends_under_way_gives_the_best_so_far(limit):
     assert result.code == "budget" and world.calls <= limit
     if limit < 3:
         assert result.best.prompt == world.prompt and result.quality is None
-    if limit >= 120:
+    if limit >= 60:  # none of the best was compared on validation yet
         assert world.true_quality(result.best) > 0.5
 
 

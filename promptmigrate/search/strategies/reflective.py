@@ -58,6 +58,8 @@ class Reflective:
             run.play(opening.bare)
         except BudgetExceeded as error:
             run.state.story.stop("budget", f"the budget was exceeded: {error}")
+            # No comparison was paid for: the best by all that is known, which may be its train rows alone.
+            run.finalists = run.finalists or run.state.finalists()
         finally:
             run.knobs.close()
         return run.result()
