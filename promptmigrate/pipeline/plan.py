@@ -21,8 +21,8 @@ LEAST_GATE_ROWS = 20
 _GATE_SHARE = 0.5
 """Of a budget that is too small for all test rows, what the gate gets."""
 _GATE_KEPT = 0.75
-"""What retries, and answers that crashes lost, leave of the gate's calls before they end a search: one that is
-cut short ships a worse prompt, which costs the verdict more than some rows do."""
+"""What retries, and answers that crashes lost, leave of the gate's calls before they end a search: one that
+is cut short ships a worse prompt, which costs the verdict more than some rows do."""
 _SEARCH_TIME = 0.7
 """Share of budget.minutes that the search may use; the rest is the gate's."""
 
