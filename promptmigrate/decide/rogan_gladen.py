@@ -6,7 +6,8 @@ A judge that calls a share Se of the good answers good (sensitivity) and a share
 two variants is the reported one over Se + Sp - 1 (Youden's J), if the judge errs alike on both.
 
 Intervals carry both kinds of doubt, rows and labels. The rate: Lang & Reiczigel (2014, Preventive Veterinary
-Medicine 113:13-22), who add z^2/2 successes and as many failures to the rate and one of each to Se and Sp.
+Medicine 113:13-22), who add z^2/2 successes and as many failures to the rate and one of each to Se and Sp,
+and count them among the rows.
 The difference: all D with (reported - D J)^2 <= t^2 (score variance of the reported difference at D J +
 D^2 var J), the ratio interval of Fieller (1954, JRSS B 16:175-185) with the score variance of
 :mod:`promptmigrate.decide.interval` and Lang and Reiczigel's J; so it is never of zero width.
@@ -105,12 +106,18 @@ class JudgeErrors:
         return (self.true_positive + 1) / (self.good + 2), (self.true_negative + 1) / (self.bad + 2)
 
     @property
+    def variances(self) -> tuple[float, float]:
+        """Of the adjusted sensitivity and specificity."""
+        sensitivity, specificity = self.adjusted
+        return (
+            sensitivity * (1 - sensitivity) / (self.good + 2),
+            specificity * (1 - specificity) / (self.bad + 2),
+        )
+
+    @property
     def youden_error(self) -> float:
         """Standard error of the adjusted Youden's J."""
-        sensitivity, specificity = self.adjusted
-        return math.sqrt(
-            sensitivity * (1 - sensitivity) / self.good + specificity * (1 - specificity) / self.bad
-        )
+        return math.sqrt(sum(self.variances))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,23 +144,11 @@ def corrected_rate(good: float, rows: float, errors: JudgeErrors, *, confidence:
     sensitivity, specificity = errors.adjusted
     youden = sensitivity + specificity - 1.0
     middle = (rate + specificity - 1.0) / youden
+    sensitive, specific = errors.variances
     error = (
-        math.sqrt(
-            rate * (1 - rate) / size
-            + middle**2 * sensitivity * (1 - sensitivity) / errors.good
-            + (1 - middle) ** 2 * specificity * (1 - specificity) / errors.bad
-        )
-        / youden
+        math.sqrt(rate * (1 - rate) / size + middle**2 * sensitive + (1 - middle) ** 2 * specific) / youden
     )
-    shift = (
-        2
-        * z
-        * z
-        * (
-            middle * sensitivity * (1 - sensitivity) / errors.good
-            - (1 - middle) * specificity * (1 - specificity) / errors.bad
-        )
-    )
+    shift = 2 * z * z * (middle * sensitive - (1 - middle) * specific)
     low, high = (min(1.0, max(0.0, middle + shift + side * z * error)) for side in (-1, 1))
     return Corrected(value=min(1.0, max(0.0, plain)), interval=(low, high))
 

@@ -1,5 +1,7 @@
 """Judges with known mistakes: Rogan-Gladen and PPI++."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,16 @@ class TestRoganGladen:
         found = corrected_rate(0.62 * 1000, 1000, errors, confidence=0.95)
         assert found.value == pytest.approx((0.62 - 0.2) / 0.7)
         assert found.interval[0] < found.value < found.interval[1]
+
+    def test_the_interval_of_the_rate_is_the_papers(self):
+        """Lang and Reiczigel 2014, by hand with z = 2: 42 of 100 for 40 of 96, 9 of 10 for 8 of 8."""
+        errors = JudgeErrors(true_positive=8, false_negative=0, false_positive=0, true_negative=8)
+        found = corrected_rate(40, 96, errors, confidence=2 * NormalDist().cdf(2) - 1)
+        rate = (0.42 + 0.9 - 1) / 0.8
+        label = 0.9 * 0.1 / 10
+        error = ((0.42 * 0.58 / 100 + (rate**2 + (1 - rate) ** 2) * label) ** 0.5) / 0.8
+        middle = rate + 2 * 2**2 * (2 * rate - 1) * label
+        assert found.interval == pytest.approx((middle - 2 * error, middle + 2 * error))
 
     def test_a_judge_without_mistakes_changes_nothing(self):
         difference = bounded_mean([1.0] * 9 + [-1.0] * 14 + [0.0] * 177, lower=-1, upper=1)
