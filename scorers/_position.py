@@ -17,8 +17,9 @@ class PositionalBias:
 
     A pair of verdicts is *consistent* if both name the same answer, or both a tie. Else the judge favoured a
     position: the first (*primacy*: first/first, first/tie, tie/first) or the second (*recency*).
-    (Position consistency and preference fairness as in Shi et al. 2024, arXiv 2406.07791; consistency and
-    bias toward first as in Zheng et al. 2023, arXiv 2306.05685.)
+    (Position consistency, primacy and recency as in Shi et al. 2024, arXiv 2406.07791; ``preference`` has the
+    sense of their preference fairness, which scales the same counts otherwise. Consistency and bias toward
+    first as in Zheng et al. 2023, arXiv 2306.05685.)
     """
 
     n: int

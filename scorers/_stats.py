@@ -133,8 +133,9 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 def slope(x: Sequence[float], y: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """The least-squares slope of ``y`` on ``x`` with an interval that allows unequal variances.
 
-    The standard error is HC3 (MacKinnon and White 1985), the interval Student's t with n - 2 degrees of
-    freedom. Not determined with fewer than 3 rows or without different ``x``.
+    The standard error is HC3 (MacKinnon and White 1985; as usual without their terms of order 1/n), the
+    interval Student's t with n - 2 degrees of freedom. Not determined with fewer than 3 rows or without
+    different ``x``.
     """
     n = len(x)
     undetermined = Estimate(value=None, n=n, confidence=confidence, method="least squares, HC3")
@@ -202,9 +203,10 @@ def bootstrap(
     seed: int,
     confidence: float = 0.95,
 ) -> tuple[float, float] | None:
-    """The percentile interval of ``statistic`` over resampled ``clusters`` of rows (Efron 1979).
+    """The percentile interval of ``statistic`` over resampled ``clusters`` of rows.
 
-    None if the statistic was undetermined in more than a tenth of the resamples.
+    As in Efron and Tibshirani (1993, An Introduction to the Bootstrap, chapter 13). None if the
+    statistic was undetermined in more than a tenth of the resamples.
     """
     import random
 

@@ -1,9 +1,10 @@
 """Student's t on the mean of clustered differences: the textbook second opinion.
 
-Cluster-robust variance of a weighted mean with the small-sample factor G / (G - 1) and G - 1 degrees of
-freedom (Liang & Zeger 1986, Biometrika 73:13-22; Cameron & Miller 2015, Journal of Human Resources
-50:317-372; Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640). It never decides alone: rows that
-happen not to differ have no spread, so that it "proves" any margin (:mod:`promptmigrate.decide.interval`).
+Cluster-robust variance of a weighted mean (Liang & Zeger 1986, Biometrika 73:13-22) with the small-sample
+factor G / (G - 1) and G - 1 degrees of freedom (Cameron & Miller 2015, Journal of Human Resources
+50:317-372); without the factor and with the normal quantile it is what Miller advises for evals (2024,
+"Adding Error Bars to Evals", arXiv 2411.00640). It never decides alone: rows that happen not to differ have
+no spread, so that it "proves" any margin (:mod:`promptmigrate.decide.interval`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ corrections, both zero for clusters of one row:
   in proportion to each cluster's loss (the first order of empirical likelihood over clusters; Owen 1988), so
   the loss beyond what was seen takes the correlation that the *broken* clusters show, weighted by the square
   of their loss: one cluster that broke on all of its rows outweighs many stray ones. The correlation is a
-  moment estimate by pairs of rows (Ridout, Demetrio & Firth 1999, Biometrics 55:137-148). It replaces the
-  design effect on five times what the tested mean adds to the losses (at most on all of the variance): once
+  moment estimate by pairs of rows (Ridout, Demetrio & Firth 1999, Biometrics 55:137-148), without their
+  correction for pairs that break together by chance, so that it is a little too high. It replaces the design
+  effect on five times what the tested mean adds to the losses (at most on all of the variance): once
   would be right on average, but the distribution of a mean with a few large breaks is skewed. It is what is
   added to the losses that counts, not to the variance: among many stray differences a worse mean trades
   gains for losses, which hardly changes the variance and does change what it is made of.

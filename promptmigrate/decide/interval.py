@@ -19,9 +19,10 @@ Clusters: the variance is inflated by the design effect, with doubt about what w
 mean is the value under test (empirical likelihood over clusters, as above over rows). Where clusters that
 break are few and large the distribution of the mean is skewed, and an estimate that does not know the
 hypothesis is small in just the samples that look good.
-Student's t has G* - 1 degrees of freedom, G* = W^2 / sum W_g^2 being the equivalent number of clusters
-(Potthoff, Woodbury & Manton 1992, JASA 87:383-396), which is G for equal clusters. (That of Carter, Schnepel
-& Steigerwald 2017, Review of Economics and Statistics 99:698-709, is smaller where clusters move as one.)
+Student's t has G* - 1 degrees of freedom, G* = W^2 / sum W_g^2 being the equivalent number of clusters, which
+is G for equal ones: the "equivalent sample size" of Potthoff, Woodbury & Manton (1992, JASA 87) for clusters
+in place of rows, less one in place of their "equivalent degrees of freedom". (That of Carter, Schnepel &
+Steigerwald 2017, Review of Economics and Statistics 99:698-709, is smaller where clusters move as one.)
 
 What clusters cost. A candidate that breaks 5 % of the groups whole is unseen in 40 groups once in 8 times, in
 67 once in 31, in 100 once in 170; a rule that promotes such samples whenever they look good cannot keep a

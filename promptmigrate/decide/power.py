@@ -24,8 +24,8 @@ def rows_needed(
     enough already.
 
     The sample size of a score test, n = ((t s0 + z s1) / gap)^2, with s0 the spread under the hypothesis to
-    be excluded and s1 the spread as observed (Lachin 1981, Controlled Clinical Trials 2:93-113; for matched
-    pairs Lu & Bean 1995, Statistics in Medicine 14:1831-1839).
+    be excluded, but at least s1, the spread as observed (Lachin 1981, Controlled Clinical Trials 2:93-113;
+    for matched pairs Lu & Bean 1995, Statistics in Medicine 14:1831-1839; t in place of a normal quantile).
     """
     from scipy.optimize import brentq
     from scipy.special import ndtri, stdtrit

@@ -1,9 +1,9 @@
 """Ratios of cost and of latency quantiles, with clustered bootstrap intervals.
 
 Clusters are drawn with replacement and both variants of a row stay together (Davison & Hinkley 1997,
-Bootstrap Methods and their Application, 3.8); percentile interval (Efron & Tibshirani 1993, chapter 13); the
-seed is the caller's. For the 95th percentile of few rows (under about 60) the interval is too narrow, since a
-resample never exceeds the largest value seen.
+Bootstrap Methods and their Application, chapter 3); percentile interval (Efron & Tibshirani 1993, chapter
+13); the seed is the caller's. For the 95th percentile of few rows (under about 60) the interval is too
+narrow, since a resample never exceeds the largest value seen.
 """
 
 from __future__ import annotations

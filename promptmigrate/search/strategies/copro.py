@@ -1,4 +1,4 @@
-"""DSPy's COPRO, coordinate ascent over instructions (DSPy paper, arXiv 2310.03714; after OPRO, 2309.03409).
+"""DSPy's COPRO, coordinate ascent over instructions (CA-OPRO in arXiv 2406.11695; after OPRO, 2309.03409).
 
 The reflection model writes several instructions from the current ones; all are evaluated on train rows; the
 best so far, with their scores, are shown to it for the next round.
