@@ -9,29 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptmigrate.files import canonical_json
-from promptmigrate.harvest import chat, markers, match
+from promptmigrate.harvest import chat, markers, match, reasons
+from promptmigrate.harvest._assessments import with_assessments
 from promptmigrate.harvest._call import Call, NotPlainError, plain
 from promptmigrate.harvest._spans import Node, iso, nodes
 from promptmigrate.types import Prompt
 
-# Reasons, as the profile prints them.
-FAILED = "the call failed"
-UNFINISHED = "the call was not finished"
-NOT_PRODUCTION = "made by an evaluation, not by production"
-OTHER_PROMPT = "linked to another prompt"
-OTHER_MODEL = "answered by another model"
-NO_MATCH = "does not match the prompt's template"
-NO_INPUTS = "the template's variables were not recorded"
-NO_ANSWER = "no text in the answer"
-CUT_SHORT = "the answer was cut short"
-FILTERED = "the answer was filtered"
-SHADOW = "a shadow call, not served"
-NOT_PLAIN = "the inputs are not plain data"
-MARKED_WRONG = "marked wrong by a person, with no right answer given"
-LOST = "the spans are missing"
-CUT = "the inputs were too long to be recorded whole"
-
-_CORRECTNESS = frozenset({"correct", "correctness", "is_correct"})
 _SNAPSHOT = re.compile(r"[-@:](\d{4}-\d{2}-\d{2}|\d{4,8}|v?\d+(\.\d+)*|latest)")
 
 GroupBy = Literal["session", "user", "none"]
@@ -57,14 +40,14 @@ def reject(info: Any, wanted: Wanted) -> str | None:
     """Why a trace is of no use, as far as can be told without its spans."""
     state = str(getattr(info.state, "value", info.state))
     if state == "ERROR":
-        return FAILED
+        return reasons.FAILED
     if state == "IN_PROGRESS":
-        return UNFINISHED
+        return reasons.UNFINISHED
     if any(tag in info.tags for tag in markers.EVALUATION_TAGS):
-        return NOT_PRODUCTION
+        return reasons.NOT_PRODUCTION
     links = _links(info.tags)
     if wanted.name and links and not _is_linked(links, wanted):
-        return OTHER_PROMPT
+        return reasons.OTHER_PROMPT
     return None
 
 
@@ -72,16 +55,16 @@ def recognise(trace: Any, wanted: Wanted) -> list[Call] | str:
     """The calls of the wanted prompt in one MLflow trace, or why there is none."""
     spans = nodes(trace.data.spans)
     if not spans:
-        return LOST
+        return reasons.LOST
     try:
         found = _gateway_call(trace.info, spans, wanted)
         if found is None:
             found = _calls(trace.info, spans, wanted)
     except NotPlainError:
-        return NOT_PLAIN
+        return reasons.NOT_PLAIN
     if isinstance(found, str):
         return found
-    return _with_assessments(found, trace.info.assessments or ())
+    return with_assessments(found, trace.info.assessments or ())
 
 
 def same_model(wanted: str, seen: str) -> bool:
@@ -102,20 +85,20 @@ def _gateway_call(info: Any, spans: Sequence[Node], wanted: Wanted) -> list[Call
     if marker(markers.ROUTE) is None:
         return None
     if str(marker(markers.SHADOW) or "").lower() not in ("", "false", "0"):
-        return SHADOW
+        return reasons.SHADOW
     digest = marker(markers.PROMPT_DIGEST)
     if digest is not None and digest != wanted.prompt.digest:
-        return OTHER_PROMPT
+        return reasons.OTHER_PROMPT
     if not root.ok:
-        return FAILED
+        return reasons.FAILED
     values = match.by_name(wanted.prompt.variables, root.inputs)
     if values is None:
         sent = chat.turns(root.inputs)
         values = match.by_text(wanted.prompt, sent) if sent else None
     if values is None:
-        return NO_INPUTS
+        return reasons.NO_INPUTS
     if is_cut([*values.values(), root.answer.text]):
-        return CUT
+        return reasons.CUT
     names = {"variant": markers.VARIANT, "route": markers.ROUTE, "model": markers.FULL_MODEL}
     extra = {key: marker(name) for key, name in names.items()}
     return _finish([(root, values, root.answer, extra)], info, wanted)
@@ -139,14 +122,14 @@ def _calls(info: Any, spans: Sequence[Node], wanted: Wanted) -> list[Call] | str
         return _finish(matched, info, wanted)
     covering = _covering(spans, wanted.prompt.variables)
     if wanted.linked_only and not linked:
-        return OTHER_PROMPT
+        return reasons.OTHER_PROMPT
     if not covering:
-        return NO_MATCH if sent else NO_INPUTS
+        return reasons.NO_MATCH if sent else reasons.NO_INPUTS
     # Arguments with the right names prove nothing by themselves when other text went to the model.
     if sent and not linked and not any(node.is_dspy_predict for node, _ in covering):
-        return NO_MATCH
+        return reasons.NO_MATCH
     if not any(node.ok for node, _ in covering):
-        return FAILED
+        return reasons.FAILED
     return _finish(
         [
             (node, values, _answer_below(node, spans), {"model": _model_below(node, spans)})
@@ -205,7 +188,7 @@ def _model_below(node: Node, spans: Sequence[Node]) -> str | None:
 
 
 def _finish(found: Sequence[_Found], info: Any, wanted: Wanted) -> list[Call] | str:
-    calls, reason = [], NO_ANSWER
+    calls, reason = [], reasons.NO_ANSWER
     group = {
         "session": info.trace_metadata.get(markers.SESSION) or info.trace_metadata.get(markers.USER),
         "user": info.trace_metadata.get(markers.USER) or info.trace_metadata.get(markers.SESSION),
@@ -218,15 +201,15 @@ def _finish(found: Sequence[_Found], info: Any, wanted: Wanted) -> list[Call] | 
         }
         model = metadata.get("model")
         if wanted.model and model and not same_model(wanted.model, model):
-            reason = OTHER_MODEL
+            reason = reasons.OTHER_MODEL
         elif answered.finish_reason in chat.CUT_SHORT:
-            reason = CUT_SHORT
+            reason = reasons.CUT_SHORT
         elif answered.finish_reason in chat.FILTERED:
-            reason = FILTERED
+            reason = reasons.FILTERED
         elif answered.text is None or not answered.text.strip():
-            reason = NO_ANSWER
+            reason = reasons.NO_ANSWER
         elif any(value is None for value in values.values()):
-            reason = NO_INPUTS
+            reason = reasons.NO_INPUTS
         else:
             links = [f"{name}/{version}" for name, version in _links(info.tags) if name == wanted.name]
             if links:
@@ -258,42 +241,6 @@ def _measures(node: Node, info: Any, *, alone: bool) -> dict[str, Any]:
     if "timestamp" not in metadata:
         metadata["timestamp"] = iso(info.request_time / 1000)
     return metadata
-
-
-def _with_assessments(calls: list[Call], assessments: Sequence[Any]) -> list[Call] | str:
-    """The calls with what people and judges said about the trace, if it is about one call."""
-    if len(calls) != 1:
-        return calls
-    call = calls[0]
-    expectations: dict[str, Any] = {}
-    feedback: dict[str, Any] = {}
-    correct: bool | None = None
-    for item in sorted(assessments, key=lambda item: item.last_update_time_ms or 0):
-        if item.valid is False:
-            continue
-        kind = type(item).__name__
-        if kind == "Expectation":
-            expectations[item.name] = plain(item.value)
-        elif kind == "Feedback" and item.error is None and item.value is not None:
-            human = str(getattr(item.source, "source_type", "")) == "HUMAN"
-            if human and item.name.lower() in _CORRECTNESS and isinstance(item.value, bool):
-                correct = item.value
-            feedback[item.name] = plain(item.value)
-    if correct is False and not expectations:
-        return MARKED_WRONG
-    if correct and not expectations:
-        expectations["expected_response"] = call.reference
-    metadata = {**call.metadata, **({"feedback": feedback} if feedback else {})}
-    return [
-        Call(
-            inputs=call.inputs,
-            reference=call.reference,
-            expectations=expectations,
-            group=call.group,
-            trace_ids=call.trace_ids,
-            metadata=metadata,
-        )
-    ]
 
 
 def _links(tags: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptmigrate.harvest import recognise
+from promptmigrate.harvest import reasons
 from promptmigrate.harvest._call import TIMESTAMP
 from promptmigrate.harvest._spans import iso
+from promptmigrate.harvest.recognise import is_cut
 from promptmigrate.harvest.tables import Row
 from promptmigrate.types import Prompt
 
@@ -25,19 +26,19 @@ def reject(values: Mapping[str, Any], prompt: Prompt) -> str | None:
     """Why a record is of no use: like traces, and unlike hand-made rows, records are not all good."""
     metadata = values["metadata"]
     if metadata.get("error") is not None:
-        return recognise.FAILED
+        return reasons.FAILED
     if metadata["prompt_digest"] != prompt.digest:
-        return recognise.OTHER_PROMPT
+        return reasons.OTHER_PROMPT
     if not values.get("inputs"):
-        return recognise.NO_INPUTS
-    if recognise.is_cut([values["inputs"], values.get("reference")]):
-        return recognise.CUT
+        return reasons.NO_INPUTS
+    if is_cut([values["inputs"], values.get("reference")]):
+        return reasons.CUT
     if metadata["kind"] == "truncated":
-        return recognise.CUT_SHORT
+        return reasons.CUT_SHORT
     if metadata["kind"] == "filtered":
-        return recognise.FILTERED
+        return reasons.FILTERED
     if not str(values.get("reference") or "").strip():
-        return recognise.NO_ANSWER
+        return reasons.NO_ANSWER
     return None
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from promptmigrate import mlflow_store
 from promptmigrate.errors import DataError
-from promptmigrate.harvest import markers
+from promptmigrate.harvest import markers, reasons
 from promptmigrate.harvest._call import Call, Tally
-from promptmigrate.harvest.recognise import LOST, Wanted, recognise, reject
+from promptmigrate.harvest.recognise import Wanted, recognise, reject
 from scorers.mlflow import FilterError, milliseconds, moment, trace_infos
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_traces(
 
     def flush() -> None:
         for trace in _with_spans(client, uri, waiting):
-            found = LOST if trace is None else recognise(trace, wanted)
+            found = reasons.LOST if trace is None else recognise(trace, wanted)
             if isinstance(found, str):
                 tally.drop(found)
             else:
