@@ -12,7 +12,8 @@ from promptmigrate.simulate._chance import Dice
 from promptmigrate.simulate._reading import Demo
 from promptmigrate.simulate._signals import Signals, clauses, read_signals
 from promptmigrate.simulate._types import SimModel, count_tokens
-from promptmigrate.simulate.worlds._base import Guidance, Nature, Span, World
+from promptmigrate.simulate.worlds._base import Guidance, Span, World
+from promptmigrate.simulate.worlds._nature import Nature
 from promptmigrate.simulate.worlds._people import Cast
 from promptmigrate.simulate.worlds._problems import Solved, problem_spans, read_problem, write_problem
 

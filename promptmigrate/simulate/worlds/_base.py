@@ -27,31 +27,13 @@ from promptmigrate.simulate._reading import (
     tokens_of,
 )
 from promptmigrate.simulate._types import Row, SimModel, count_tokens
+from promptmigrate.simulate.worlds._framed import Framed
+from promptmigrate.simulate.worlds._nature import Nature
 from promptmigrate.simulate.worlds._people import Cast
 
 Span = tuple[int, int]
 _INLINE_ANSWER_CHARS = 400
 """How far behind an example's text its answer is looked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Nature:
-    """How one model behaves in its world."""
-
-    base: Mapping[str, float]
-    """Probability of each hazard when nothing in the prompt speaks to it."""
-    floor: Mapping[str, float]
-    """Probability of each hazard when the prompt speaks to it as well as can be."""
-    obeys: float
-    """How much of an instruction reaches it."""
-    imitates: float
-    """How much of what demos show reaches it."""
-    attention_tokens: int
-    """Instructions longer than this are obeyed less and less."""
-    reads_system: float = 1.0
-    """Share of the calls in which it heeds the system message."""
-    variety: float = 0.12
-    """Share of its luck that is new for each wording, at temperature 0; more at higher ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,14 +153,7 @@ class World(ABC):
 
     def hazards(self, nature: Nature, guidance: Guidance, facts: Any) -> dict[str, float]:
         """Probability of each hazard for one row."""
-        reach = nature.obeys * _attention(guidance.tokens, nature.attention_tokens)
-        result = {}
-        for name, (told, shown) in self.pressures(guidance, facts).items():
-            # Being told and being shown reinforce each other; a wrong rule (negative) makes it worse.
-            strength = told if told < 0 else 1.0 - (1.0 - told * reach) * (1.0 - shown * nature.imitates)
-            base = nature.base.get(name, 0.0)
-            result[name] = min(1.0, max(0.0, base + (nature.floor.get(name, 0.0) - base) * strength))
-        return result
+        return nature.hazards(self.pressures(guidance, facts), guidance.tokens)
 
     def chance_right(self, hazards: Mapping[str, float]) -> float:
         """Probability of a fully right answer under these hazards."""
@@ -221,7 +196,7 @@ class World(ABC):
         if "[[ ## " in turns[last_user(turns)].text or (wanted and json_object(text) is None):
             form = detect(turns, params)
             if form.style in ("fields", "json"):
-                return fill(form, _Framed(text))
+                return fill(form, Framed(text))
         return text
 
     def answer(self, model: SimModel, found: Found, params: Mapping[str, Any], call: bytes) -> str:
@@ -304,47 +279,6 @@ class World(ABC):
                 cursor = end
             kept.append(turn.text[cursor:].replace(ROW_MARK, "\n"))
         return "\n".join(kept), tuple(demos)
-
-
-class _Framed:
-    """Puts a task model's answer into the fields of a form."""
-
-    def __init__(self, body: str) -> None:
-        self._body = body
-        self._values = json_object(body) or {}
-
-    def text(self, name: str, index: int) -> str:  # noqa: ARG002 - part of the protocol
-        if name in self._values:
-            return str(self._values[name])
-        if name in ("reasoning", "rationale", "explanation", "reason"):
-            lines = self._body.strip().splitlines()
-            return "\n".join(lines[:-1]) or "The text says so."
-        return self._body
-
-    def truth(self, name: str) -> bool:
-        return bool(self._values.get(name))
-
-    def number(self, name: str, low: float, high: float) -> float:  # noqa: ARG002 - part of the protocol
-        found = self._values.get(name, self._body.split()[-1].strip(".*") if self._body.split() else 0)
-        try:
-            return float(found)
-        except (TypeError, ValueError):
-            return low
-
-    def choice(self, name: str, options: Sequence[Any], index: int) -> Any:  # noqa: ARG002 - part of the protocol
-        said = str(self._values.get(name, self._body)).lower()
-        return next((option for option in options if str(option).lower() in said), options[0])
-
-    def count(self, name: str) -> int:  # noqa: ARG002 - part of the protocol
-        return 1
-
-    def keys(self, name: str) -> Sequence[str]:
-        return [name]
-
-
-def _attention(tokens: int, limit: int) -> float:
-    """How much of the instructions is still in mind: all up to ``limit`` tokens, half at three times that."""
-    return 1.0 if tokens <= limit else limit / (limit + 0.5 * (tokens - limit))
 
 
 @lru_cache(maxsize=4096)
