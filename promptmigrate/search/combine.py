@@ -12,7 +12,7 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
 from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
-from promptmigrate.search.text import normalised, words
+from promptmigrate.search.text import normalised, sentences, words
 
 _SHORT = 3
 """Spaces below which a line is a heading."""
@@ -152,12 +152,7 @@ def removals(incumbent: Candidate, *, text: bool) -> Iterator[Candidate]:
 
 def pieces(text: str) -> list[str]:
     """Sentences and list items of ``text``."""
-    return [
-        p.strip()
-        for line in text.splitlines()
-        for p in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", line)
-        if p.strip()
-    ]
+    return [p.strip() for line in text.splitlines() for p in sentences(line) if p.strip()]
 
 
 def _append(instructions: str, additions: Sequence[str]) -> str:

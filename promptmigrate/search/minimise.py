@@ -19,7 +19,7 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.failures import GOOD, inputs_text
 from promptmigrate.search.state import State
 from promptmigrate.search.stats import estimate, rows_to_exclude
-from promptmigrate.search.text import one_line, words
+from promptmigrate.search.text import one_line, sentences, words
 from promptmigrate.types import Example
 
 MARGIN = 0.02
@@ -69,7 +69,7 @@ def pieces(instructions: str) -> list[Piece]:
             last = found.pop()
             found.append(Piece(lead=last.lead, text=last.text + lead + body))
         else:
-            for sentence in re.split(r"(?<=[.!?])(?=\s+[A-Z\"'(])", body) if not mark else [body]:
+            for sentence in sentences(body) if not mark else [body]:
                 text = sentence.lstrip()
                 found.append(Piece(lead=lead + sentence[: len(sentence) - len(text)], text=text))
                 lead = ""

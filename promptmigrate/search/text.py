@@ -13,6 +13,7 @@ from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Message, Prompt
 
 _WORD = re.compile(r"\w+", re.UNICODE)
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])(?=\s+[A-Z\"'(])")
 _HAN = r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = r"\u3040-\u30ff\u31f0-\u31ff"
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -40,6 +41,11 @@ def words(text: str) -> list[str]:
 def normalised(text: str) -> str:
     """``text`` as its words, one space between: what two texts are compared by."""
     return " ".join(words(text))
+
+
+def sentences(line: str) -> list[str]:
+    """The sentences of a line, each with the white space before it."""
+    return _BETWEEN_SENTENCES.split(line)
 
 
 def ngrams(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:
