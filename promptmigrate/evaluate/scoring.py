@@ -11,6 +11,7 @@ from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.results import trace_of
 from promptmigrate.types import Example, Reply
 from scorers import Answer, Judge, Question, Sample, Score, Scorer, run_judge
+from scorers.running import broken
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
@@ -63,14 +64,4 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         return await run_judge(cast(Judge, scorer), sample, complete)
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         # A plug-in that breaks on one output leaves that output unscored and says so in the results.
-        return broke(scorer, error)
-
-
-def broke(scorer: Scorer, error: Exception) -> Score:
-    """What stands for the score of an output on which ``scorer`` raised ``error``."""
-    return Score(
-        name=scorer.name,
-        version=scorer.version,
-        unscored="error",
-        rationale=f"{type(error).__name__}: {error}",
-    )
+        return broken(scorer, error)

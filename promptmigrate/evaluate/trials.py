@@ -21,10 +21,11 @@ from typing import Literal, TypeAlias
 
 from promptmigrate.evaluate.embedding import embedding_model
 from promptmigrate.evaluate.results import Evaluation
-from promptmigrate.evaluate.scoring import Measure, broke, sample_of
+from promptmigrate.evaluate.scoring import Measure, sample_of
 from promptmigrate.files import digest
 from promptmigrate.types import Outcome, Variant
 from scorers import Judge, Sample, Score, Scorer, SemanticSimilarity
+from scorers.running import broken
 
 How: TypeAlias = Literal["again", "emptied", "swapped", "noise"]
 _NOISE = "~#%^ "
@@ -82,7 +83,7 @@ async def try_out(
             return await score(measure, sample)
         except Exception as error:  # noqa: BLE001
             # The gate is paid: a scorer's own assertion on a text that nobody answered must not end the run.
-            return broke(measure.scorer, error)
+            return broken(measure.scorer, error)
 
     found: dict[str, tuple[Tried, ...]] = {}
     for example in measured.examples:
