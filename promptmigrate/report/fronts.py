@@ -25,12 +25,7 @@ def front(found: Sequence[FrontFigures]) -> Markup | None:
     if len(known) < 2:
         return None
     costs, qualities = [cost for _, cost, _, _ in known], [quality for _, _, quality, _ in known]
-    use_log = min(costs) > 0 and max(costs) / min(costs) > 4
-    across = (
-        log_axis(costs, start=9, end=95)
-        if use_log
-        else axis(costs, start=9, end=95, least=max(costs) * 0.2 or 1e-6, ticks=4)
-    )
+    across = _cost_axis(costs, end=95)
     up = axis(qualities, start=250, end=16, least=0.06)
     parts = _grid(up)
     edge = _best(known)
@@ -46,7 +41,7 @@ def front(found: Sequence[FrontFigures]) -> Markup | None:
             f'<text class="number {style}" x="{x}%" y="{y + 4}" text-anchor="middle">{number}</text>'
         )
     parts += bottom(across, 260, usd)
-    parts.append(label(54, 298, f"cost per call{' (logarithmic)' if use_log else ''}", "axis-label"))
+    parts.append(label(54, 298, f"cost per call{' (logarithmic)' if across.log else ''}", "axis-label"))
     words = "; ".join(
         f"{number}: {clean(f.label)}, quality {percent(quality)} at {usd(cost)} per call"
         + (" (chosen)" if f.chosen else "")
@@ -79,12 +74,7 @@ def targets(
     costs += [x for span in paying.values() if span for x in span]
     levels = [x for x in (base, line) if x is not None] + [score for _, _, score, _ in known]
     levels += [x for span in (*spans.values(), *joint.values()) if span for x in span]
-    use_log = min(costs) > 0 and max(costs) / min(costs) > 4
-    across = (
-        log_axis(costs, start=9, end=93)
-        if use_log
-        else axis(costs, start=9, end=93, least=max(costs) * 0.2 or 1e-6, ticks=4)
-    )
+    across = _cost_axis(costs, end=93)
     up = axis(levels, start=250, end=22, least=0.06)
     parts = _grid(up)
     if line is not None:
@@ -131,9 +121,16 @@ def targets(
             + (" (chosen)" if target.chosen else "")
         )
     parts += bottom(across, 260, usd)
-    parts.append(label(54, 298, f"cost per call{' (logarithmic)' if use_log else ''}", "axis-label"))
+    parts.append(label(54, 298, f"cost per call{' (logarithmic)' if across.log else ''}", "axis-label"))
     title = "Quality, cost per call and latency of the targets"
     return svg("targets", title, "; ".join(words) + ".", 306, parts)
+
+
+def _cost_axis(costs: Sequence[float], *, end: float) -> Axis:
+    """Logarithmic where the dearest costs more than four times the cheapest."""
+    if min(costs) > 0 and max(costs) / min(costs) > 4:
+        return log_axis(costs, start=9, end=end)
+    return axis(costs, start=9, end=end, least=max(costs) * 0.2 or 1e-6, ticks=4)
 
 
 def _reach(
