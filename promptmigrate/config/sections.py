@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from promptmigrate.env_names import env_name
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -62,9 +64,7 @@ class EndpointConfig(Section):
     @field_validator("api_key_env")
     @classmethod
     def _name_not_key(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
-            raise ValueError("must be the name of an environment variable, not the key itself")
-        return value
+        return None if value is None else env_name(value, not_the="key")
 
 
 class PriceConfig(Section):
@@ -261,9 +261,7 @@ class StorageConfig(Section):
     @field_validator("url_env")
     @classmethod
     def _name_not_url(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
-            raise ValueError("must be the name of an environment variable, not the URL itself")
-        return value
+        return env_name(value, not_the="URL")
 
 
 class MLflowConfig(Section):

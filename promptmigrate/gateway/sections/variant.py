@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from promptmigrate.env_names import env_name
 from promptmigrate.errors import TemplateError
 from promptmigrate.files import canonical_json
 from promptmigrate.gateway.sections.base import Count, Flag, Number, Section
@@ -104,10 +105,7 @@ class Endpoint(Section):
     @field_validator("api_key_env")
     @classmethod
     def _name_not_key(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
-            # The value is not shown: it may be the key itself.
-            raise ValueError("must be the name of an environment variable, not the key itself")
-        return value
+        return None if value is None else env_name(value, not_the="key")
 
     @field_validator("base_url")
     @classmethod
