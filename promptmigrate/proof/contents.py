@@ -29,8 +29,8 @@ from promptmigrate.proof.shapes import (
     ScorerEntry,
     Sides,
     TestRow,
-    check,
 )
+from promptmigrate.shape import shaped
 from promptmigrate.types import Example, Reply, Variant
 
 
@@ -141,7 +141,7 @@ def read_manifest(entries: Mapping[str, bytes]) -> Manifest:
     """
     if MANIFEST not in entries:
         raise DataError("not there", file=MANIFEST)
-    return check(Manifest, load(entries[MANIFEST], entry=MANIFEST), entry=MANIFEST)
+    return shaped(Manifest, load(entries[MANIFEST], entry=MANIFEST), file=MANIFEST)
 
 
 def check_entries(manifest: Manifest, entries: Mapping[str, bytes]) -> Iterator[Finding]:
@@ -179,16 +179,16 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         if not isinstance(values[name], list):
             raise DataError("not a JSON list", file=name)
     rows = tuple(
-        check(Row, value, entry="dataset.jsonl", row=number)
+        shaped(Row, value, file="dataset.jsonl", row=number)
         for number, value in enumerate(lines["dataset.jsonl"], 1)
     )
     test_rows = tuple(
-        check(TestRow, value, entry="test_rows.jsonl", row=number)
+        shaped(TestRow, value, file="test_rows.jsonl", row=number)
         for number, value in enumerate(lines["test_rows.jsonl"], 1)
     )
-    sides = check(Sides, values["variants.json"], entry="variants.json")
+    sides = shaped(Sides, values["variants.json"], file="variants.json")
     other_rows = [
-        check(OtherRow, value, entry="others.jsonl", row=number)
+        shaped(OtherRow, value, file="others.jsonl", row=number)
         for number, value in enumerate(lines["others.jsonl"], 1)
     ]
     return Contents(
@@ -199,7 +199,7 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         production=sides.production.variant,
         candidate=sides.candidate.variant,
         scorers=tuple(
-            check(ScorerEntry, value, entry="scorers.json", row=number)
+            shaped(ScorerEntry, value, file="scorers.json", row=number)
             for number, value in enumerate(values["scorers.json"], 1)
         ),
         test_rows=test_rows,
@@ -210,9 +210,9 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         rules=_rules(values["rules.json"]),
         verdict=values["verdict.json"],
         table=values["table.json"],
-        costs=check(Costs, values["costs.json"], entry="costs.json"),
+        costs=shaped(Costs, values["costs.json"], file="costs.json"),
         openings=tuple(
-            Opening(**check(OpeningEntry, value, entry="openings.json", row=number).model_dump())
+            Opening(**shaped(OpeningEntry, value, file="openings.json", row=number).model_dump())
             for number, value in enumerate(values["openings.json"], 1)
         ),
         endpoints=endpoints_of(values["config.json"]),
@@ -253,7 +253,7 @@ def _rules(value: Mapping[str, Any]) -> Rules:
 
 
 def _call(value: Mapping[str, Any], number: int) -> tuple[str, Reply]:
-    call = check(Call, value, entry="calls.jsonl", row=number)
+    call = shaped(Call, value, file="calls.jsonl", row=number)
     try:
         return call.key, load_reply(json.dumps(call.reply))
     except (ValueError, TypeError) as error:

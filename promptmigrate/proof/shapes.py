@@ -21,9 +21,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.proof.answers import Answer, Shape, Text, TriedAnswer
@@ -40,7 +40,6 @@ ENTRIES = (
 
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Made(Shape):
@@ -210,19 +209,3 @@ class OpeningEntry(Shape):
     at: str
     settings: dict[str, Any] | None
     """What its gate asked for; null where that was not recorded."""
-
-
-def check(model: type[_Model], value: Any, *, entry: str, row: int | None = None) -> _Model:
-    """``value`` as ``model``.
-
-    Raises:
-        DataError: naming the entry, the row and the field.
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DataError(
-            f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}", file=entry, row=row
-        ) from error

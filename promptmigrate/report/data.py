@@ -61,16 +61,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from promptmigrate.errors import DataError
 from promptmigrate.report.shapes import RunData, TestRow, VerdictFile
+from promptmigrate.shape import shaped
 
 VERDICT = "verdict.json"
 TEST_ROWS = "test_rows.jsonl"
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def load(run_dir: Path) -> RunData:
@@ -80,7 +78,7 @@ def load(run_dir: Path) -> RunData:
         DataError: naming the file, the row and the field.
     """
     path = run_dir / VERDICT
-    verdict = _check(VerdictFile, _parse(_read(path), path, None), path, None)
+    verdict = shaped(VerdictFile, _parse(_read(path), path, None), file=path)
     return RunData(verdict=verdict, test_rows=load_rows(run_dir))
 
 
@@ -92,7 +90,7 @@ def load_rows(run_dir: Path) -> tuple[TestRow, ...]:
     """
     path = run_dir / TEST_ROWS
     return tuple(
-        _check(TestRow, _parse(line, path, number), path, number)
+        shaped(TestRow, _parse(line, path, number), file=path, row=number)
         for number, line in enumerate(_read(path).split("\n"), 1)
         if line.strip()
     )
@@ -114,14 +112,3 @@ def _parse(text: str, path: Path, row: int | None) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"not valid JSON ({error}); run the migration again", file=path, row=row) from error
-
-
-def _check(model: type[_Model], value: Any, path: Path, row: int | None) -> _Model:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise DataError(
-            f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}", file=path, row=row
-        ) from error
