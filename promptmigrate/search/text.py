@@ -7,13 +7,20 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Message, Prompt
 
 _WORD = re.compile(r"\w+", re.UNICODE)
-_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])(?=\s+[A-Z\"'(])")
+_STOP = re.compile(
+    r"(?<=[.!?\u061f])(?=\s+(\S))"
+    r"|(?<=[\u3002\uff01\uff1f\u0964])(?=\s*[^\s\u3002\uff01\uff1f\u0964\u201d\u300d\u300f\uff09)\"'])"
+)
+"""After a full stop with the first sign behind it; one of Chinese, Japanese or Hindi needs no space."""
+_OPENS = "\"'(\u00ab\u201c\u201e\u00bf\u00a1"
+"""What a sentence may begin with besides a capital letter, or a letter of a script that has none."""
 _HAN = r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = r"\u3040-\u30ff\u31f0-\u31ff"
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -45,7 +52,12 @@ def normalised(text: str) -> str:
 
 def sentences(line: str) -> list[str]:
     """The sentences of a line, each with the white space before it."""
-    return _BETWEEN_SENTENCES.split(line)
+    ends = [m.start() for m in _STOP.finditer(line) if m[1] is None or _begins(m[1])]
+    return [line[start:end] for start, end in pairwise([0, *ends, len(line)])]
+
+
+def _begins(first: str) -> bool:
+    return first in _OPENS or first.isupper() or (first.isalpha() and not cased(first))
 
 
 def ngrams(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:

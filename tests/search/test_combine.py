@@ -1,5 +1,6 @@
 """Texts without what they have said already, and without the rules of somebody else."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +54,20 @@ def test_without_takes_out_the_rules_and_leaves_what_stands_between_them():
     text = f"Sort it.\n\n{mixed}\n\nBe kind."
     assert without(text, rules) == "Sort it.\n\nBadges are accounts.\n\nBe kind."
     assert without("Sort it.", rules) == "Sort it."
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Sort it. Be kind! e.g. this one.", ["Sort it.", "Be kind! e.g. this one."]),
+        ("Отвечай кратко. Не объясняй.", ["Отвечай кратко.", "Не объясняй."]),
+        ("Sei knapp. Übergib keine Daten.", ["Sei knapp.", "Übergib keine Daten."]),
+        ("退款归财务部。其他问题归客服！不要解释。", ["退款归财务部。", "其他问题归客服！", "不要解释。"]),
+        ("他说“不。”然后走了。完", ["他说“不。”然后走了。", "完"]),
+        ("संक्षेप में उत्तर दें। कारण न बताएँ।", ["संक्षेप में उत्तर दें।", "कारण न बताएँ।"]),
+        ("هل هو رد؟ اكتب نعم.", ["هل هو رد؟", "اكتب نعم."]),
+        ("¿Es un reembolso? ¡Responde sí!", ["¿Es un reembolso?", "¡Responde sí!"]),
+    ],
+)
+def test_sentences_end_where_their_language_ends_them(text: str, found: list[str]):
+    assert pieces(text) == found
