@@ -11,6 +11,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptmigrate.config import Config
@@ -24,7 +25,7 @@ from promptmigrate.types import Dataset, Example, Message, Prompt, Variant
 if TYPE_CHECKING:
     from promptmigrate.pipeline.meeting import Meeting
 
-_SCHEMA = "promptmigrate.search/1"
+_SCHEMA = "promptmigrate.search/2"
 _BEGAN_WITH = ("config_digest", "prompt_digest", "dataset_digest", "inputs_digest")
 
 
@@ -91,7 +92,7 @@ class Searches:
             return self._read(target, text)
         if not path.is_file():
             return None
-        here = self._read(target, path.read_text("utf-8"))
+        here = self._read(target, _text(path))
         return here if self._meeting is None else self.keep(target, here)
 
     def keep(self, target: int, ended: Ended) -> Ended:
@@ -125,10 +126,12 @@ class Searches:
                 raise StorageError(f"{path} was written by another version of promptmigrate; {again}")
             if data["run"] != self._began_with:
                 raise StorageError(f"{path} is the search of another run; {again}")
+            if data["digest"] != _sealed(data):
+                raise StorageError(f"{path} is not as it was written; {again}")
             return _ended(data)
         except StorageError:
             raise
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise StorageError(f"{path} cannot be read ({type(error).__name__}: {error}); {again}") from error
 
 
@@ -166,7 +169,7 @@ def _written(ended: Ended, run: str) -> dict[str, Any]:
         return [plain(each) for each in value] if isinstance(value, tuple) else value
 
     found = plain(ended.found)
-    return {
+    data = {
         "schema": _SCHEMA,
         "run": run,
         "found": found,
@@ -174,6 +177,17 @@ def _written(ended: Ended, run: str) -> dict[str, Any]:
         "measured": {variant: list(ids) for variant, ids in ended.measured.items()},
         "asked": ended.asked,
     }
+    return {**data, "digest": _sealed(data)}
+
+
+def _sealed(data: Mapping[str, Any]) -> str:
+    """Digest of all else: a prompt with a letter changed would be another prompt, and nobody would know."""
+    return digest({key: value for key, value in data.items() if key != "digest"})
+
+
+def _text(path: Path) -> str:
+    # Bytes that are no text must not end a run without a word on what to do: such a file is no JSON either.
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 def _variant_written(variant: Variant) -> dict[str, Any]:

@@ -115,14 +115,20 @@ def test_a_kept_search_that_cannot_be_read_is_named_with_what_to_do(
     first = again(work, found)
     assert first.code == 0, first.err
     [kept] = tmp_path.glob("runs/moods/*/searches/0.json")
-    calls, whole = server.calls, kept.read_text()
+    calls, whole = server.calls, kept.read_bytes()
     other = json.loads(whole) | {"run": "sha256:0"}
     for broken, said in (
         (whole[:-40], "cannot be read"),
-        ('{"schema": 7}', "was written by another version"),
-        (json.dumps(other), "is the search of another run"),
+        (b"", "cannot be read"),
+        (b"\xd8\x00" + whole, "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b'{"schema": 7}', "was written by another version"),
+        (json.dumps(other).encode(), "is the search of another run"),
+        (whole.replace(b"mood", b"food", 1), "is not as it was written"),
+        (whole.replace(b'"rows": ', b'"rows": 1', 1), "is not as it was written"),
     ):
-        kept.write_text(broken)
+        assert broken != whole
+        kept.write_bytes(broken)
         result = again(work, found)
         assert result.code == 2, result.err
         assert "0.json" in result.err and said in result.err and "delete it" in result.err
