@@ -179,7 +179,7 @@ class SearchConfig(Section):
 class BudgetConfig(Section):
     """What one run may spend in all, retries included; what is left out is not limited."""
 
-    usd: Positive | None = None
+    usd: Annotated[float, Field(gt=0, le=1e12)] | None = None  # counted in whole nano-dollars
     calls: Count | None = None
     tokens: Count | None = None
     minutes: Positive | None = None

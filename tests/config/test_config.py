@@ -60,6 +60,7 @@ CASES = [
     ("gate: {margin: 0.05}", "gate: {margin: 5}", 11, "'gate.margin': input should be less than 1, got 5"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudgets: {calls: 3}", 12, "did you mean 'budget'"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudget: {calls: 0}", 12, "'budget.calls'"),
+    ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudget: {usd: 1e300}", 12, "'budget.usd'"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nname: again", 12, "appears twice"),
     ("{{ticket}}", "ticket", 2, "no placeholders"),
     ("{{ticket}}", "{% if x %}", 2, "Jinja"),
