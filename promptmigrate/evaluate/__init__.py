@@ -7,7 +7,7 @@ from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.program import Program
 from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, rehearse
-from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, trace_of
+from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, percentile, trace_of
 from promptmigrate.evaluate.runner import Evaluator, Progress, calls_per_row
 from promptmigrate.evaluate.scoring import Measure
 from promptmigrate.evaluate.trials import How, Tried, alter, by_scorer, qualities, scores_alone
@@ -30,6 +30,7 @@ __all__ = [
     "calls_per_row",
     "embedding_model",
     "outcome_quality",
+    "percentile",
     "qualities",
     "rehearse",
     "score_embedded",

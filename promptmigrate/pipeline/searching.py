@@ -8,11 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from promptmigrate.config import Config
-from promptmigrate.evaluate import Evaluation, Evaluator
+from promptmigrate.evaluate import Evaluation, Evaluator, percentile
 from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
-from promptmigrate.pipeline.tokens import Call, asked_in
+from promptmigrate.pipeline.tokens import Call, asked_in, counted_in
 from promptmigrate.search import Problem, SearchResult, run_strategy, strategy
 from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Dataset, Example, Prompt, Purpose, Variant
@@ -54,6 +54,7 @@ def search(
     def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Evaluation:
         return evaluator.run(variants, examples, phase="search")
 
+    mean_latency, p95_latency = _latency_limits(config, dataset, plan)
     problem = Problem(
         original=original,
         train=dataset.split("train"),
@@ -73,7 +74,8 @@ def search(
         study=study,
         goal=goal(config, dataset, original, evaluator, plan),
         max_cost_usd=_cost_limit(config, dataset, original, door),
-        max_latency_s=_latency_limit(config, dataset, plan),
+        max_latency_s=mean_latency,
+        max_p95_latency_s=p95_latency,
         price_of=door.price,
         log=say.note,
     )
@@ -131,24 +133,31 @@ def _cost_limit(config: Config, dataset: Dataset, original: Variant, door: Door)
     return ratio * sum(costs) / len(costs)
 
 
-def _latency_limit(config: Config, dataset: Dataset, plan: Plan) -> float | None:
-    """Mean latency, in seconds, above which the gate would refuse, as far as traces tell.
+def _latency_limits(config: Config, dataset: Dataset, plan: Plan) -> tuple[float | None, float | None]:
+    """Mean and 95th percentile of the latency, in seconds, above which the gate would refuse, as far as
+    traces tell.
 
     The gate compares 95th percentiles; a search has too few rows for them, and takes the means to have the
     same ratio. Where production is asked again its old latencies say nothing.
     """
     ratio = config.gate.guardrails.p95_latency_ratio
     known = [e.metadata.get("latency_s") for e in dataset.split("train")]
-    seconds = [float(s) for s in known if isinstance(s, int | float)]
-    if ratio is None or plan.rerun or len(seconds) < len(known) or not seconds:
-        return None
-    return ratio * sum(seconds) / len(seconds)
+    seconds = sorted(float(s) for s in known if isinstance(s, int | float))
+    slow = percentile(seconds, 0.95)
+    if ratio is None or plan.rerun or len(seconds) < len(known) or slow is None:
+        return None, None
+    return ratio * sum(seconds) / len(seconds), ratio * slow
 
 
 def recorded_cost(example: Example, production: Variant, price: Price) -> float:
-    """What production paid for ``example`` in USD: as its trace says, else estimated from the texts."""
+    """What production paid for ``example`` in USD: as its trace says, or its counted tokens cost.
+
+    Else it is estimated from the texts, which do not show what a model thinks before it answers.
+    """
     known = example.metadata.get("cost_usd")
     if isinstance(known, int | float):
         return float(known)
-    call = Call(input=asked_in(production.prompt, example.inputs), output=tokens_in(example.reference or ""))
+    call = counted_in(example) or Call(
+        input=asked_in(production.prompt, example.inputs), output=tokens_in(example.reference or "")
+    )
     return call.usd(price)

@@ -84,7 +84,9 @@ class Problem:
     max_cost_usd: float | None = None
     """Mean cost per call above which the gate would refuse a variant; None: no limit."""
     max_latency_s: float | None = None
-    """Mean latency above which the gate would refuse a variant, in seconds; None: no limit."""
+    """Mean latency above which the gate may refuse a variant, in seconds; None: no limit."""
+    max_p95_latency_s: float | None = None
+    """95th percentile of the latency above which the gate would refuse a variant, in seconds."""
     price_of: Callable[[str], Any] = _no_price
     log: Callable[[str], None] = _silent
 

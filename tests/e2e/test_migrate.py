@@ -125,6 +125,24 @@ def test_limits_that_no_prompt_can_keep_end_the_search_after_the_seeds(
     assert story["calls"] < 120
 
 
+def test_production_that_thinks_before_it_answers_allows_what_its_counted_tokens_cost(
+    server: Foreign, tmp_path: Path
+):
+    work = project(tmp_path, server, rows=200)
+    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    counted = {"input_tokens": 40, "output_tokens": 900}
+    (tmp_path / "calls.jsonl").write_text("\n".join(json.dumps({**row, "metadata": counted}) for row in rows))
+    prices = {
+        "acme/grand": {"input_per_mtok": 0.1, "output_per_mtok": 10},
+        "acme/petite": {"input_per_mtok": 1, "output_per_mtok": 1},
+    }
+    gate = {"margin": 0.06, "guardrails": {"cost_ratio": 0.8}}
+    result = work.run("migrate", str(work.write(gate=gate, prices=prices)), "--json")
+    story = result.json["search"]
+    assert "limits" not in story["stopped"], "an answer of one word is not what production paid for"
+    assert story["calls"] > 120
+
+
 def test_nothing_is_registered_where_nothing_improves(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server, target="dull")
     result = work.run("migrate", str(work.write()), "--json")

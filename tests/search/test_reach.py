@@ -1,5 +1,9 @@
 """A goal that is out of reach is said to be so while most of the calls are still there."""
 
+import math
+import random
+from dataclasses import replace
+
 import pytest
 
 from promptmigrate.search import strategy
@@ -64,9 +68,32 @@ def test_a_limit_on_cost_that_a_shorter_prompt_could_keep_is_said_and_the_search
     assert result.calls > 200 and "within the gate's limits" in result.stopped
 
 
+@pytest.mark.parametrize("seed", [2, 6, 11, 19])
+def test_a_few_long_inputs_among_the_first_rows_are_no_reason_to_give_up(seed):
+    world, chance = worlds.tickets(400), random.Random(seed)
+    long = []
+    for row in world.rows:
+        text = f"{row.inputs['ticket']} {'lorem ' * int(math.exp(chance.gauss(5.5, 0.9)))}"
+        inputs = {**row.inputs, "ticket": text}
+        long.append(replace(row, id=type(row).content_id(inputs), inputs=inputs))
+    world.rows = long
+    world.__post_init__()
+    original = world.problem(300).original
+    measured = world.evaluate([original], world.train)
+    costs = [measured.outcome(original, row).reply.cost_usd for row in world.train]
+    result, _ = search(world, 300, seed=seed, max_cost_usd=1.05 * sum(costs) / len(costs))
+    assert "without any instructions" not in result.stopped, "the original keeps to it on average"
+
+
 def test_a_limit_on_latency_that_no_seed_comes_near_ends_the_search_after_the_seeds():
-    result, _ = search(worlds.tickets(700), 1500, max_latency_s=0.1)
+    result, _ = search(worlds.tickets(700), 1500, max_p95_latency_s=0.1)
     assert result.code == "unreachable" and result.calls <= 200 and "0.1 s" in result.stopped
+
+
+def test_a_mean_latency_above_that_of_production_alone_is_no_reason_to_give_up():
+    # Production is quick, but for one call in ten: the gate compares the slow ones.
+    result, _ = search(worlds.tickets(700), 300, max_latency_s=0.1, max_p95_latency_s=5.0)
+    assert result.code != "unreachable"
 
 
 def test_without_limits_nothing_is_said_of_them():
