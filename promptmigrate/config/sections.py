@@ -12,6 +12,8 @@ from promptmigrate.env_names import env_name
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+_MOST = 10**12
+"""Of anything that a budget counts: more is a slip of the pen, and beyond what nano-dollars can count."""
 RedactKind = Literal["email", "phone", "card", "secret"]
 Change = Literal["instructions", "demos", "format", "temperature"]
 
@@ -179,10 +181,10 @@ class SearchConfig(Section):
 class BudgetConfig(Section):
     """What one run may spend in all, retries included; what is left out is not limited."""
 
-    usd: Annotated[float, Field(gt=0, le=1e12)] | None = None  # counted in whole nano-dollars
-    calls: Count | None = None
-    tokens: Count | None = None
-    minutes: Positive | None = None
+    usd: Annotated[float, Field(gt=0, le=_MOST)] | None = None
+    calls: Annotated[int, Field(gt=0, le=_MOST)] | None = None
+    tokens: Annotated[int, Field(gt=0, le=_MOST)] | None = None
+    minutes: Annotated[float, Field(gt=0, le=_MOST)] | None = None
 
 
 class GuardrailsConfig(Section):

@@ -61,6 +61,8 @@ CASES = [
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudgets: {calls: 3}", 12, "did you mean 'budget'"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudget: {calls: 0}", 12, "'budget.calls'"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudget: {usd: 1e300}", 12, "'budget.usd'"),
+    ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nbudget: {minutes: 1e308}", 12, "'budget.minutes'"),
+    ("gate: {margin: 0.05}", f"gate: {{margin: 0.05}}\nbudget: {{tokens: {10**400}}}", 12, "'budget.tokens'"),
     ("gate: {margin: 0.05}", "gate: {margin: 0.05}\nname: again", 12, "appears twice"),
     ("{{ticket}}", "ticket", 2, "no placeholders"),
     ("{{ticket}}", "{% if x %}", 2, "Jinja"),
