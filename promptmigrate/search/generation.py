@@ -59,7 +59,11 @@ class Generations:
         And records of what was refused.
         """
         self._state.table.charge(len(jobs))
-        return self._sift(self._writer.write(jobs, tried=self._tried[-_TRIED_SHOWN:]))
+        found, refused = self._sift(self._writer.write(jobs, tried=self._tried[-_TRIED_SHOWN:]))
+        self._state.rewrites += sum(candidate is not None for candidate in found)
+        if refused:
+            self._state.refused = refused[-1].fate.removeprefix("refused: ")
+        return found, refused
 
     def run(self, index: int, *, stale: int) -> bool | None:
         """One generation; whether it improved the incumbent; None if it could not take place.

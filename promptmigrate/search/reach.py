@@ -42,7 +42,7 @@ class Reach:
         """
         state = self._state
         scored = state.table.scored(state.incumbent, state.validation)
-        if state.plan.rows < FRESH_FROM or len(scored) < _ROWS:
+        if state.plan.rows < FRESH_FROM or len(scored) < _ROWS or self._unheard:
             return False
         calls, quality = state.table.calls, sum(scored) / len(scored)
         before = [mark for mark in self._marks if mark[0] <= _BACK * calls]
@@ -77,7 +77,13 @@ class Reach:
             "no rewrite mended a failure" if state.hopeless else f"{last} of rewriting brought no improvement"
         )
         where = f"the best prompt is at {quality or 0:.2f} where production is at {state.goal:.2f}"
-        if stale < state.plan.patience and not payable:
+        if self._unheard:
+            state.story.stop(
+                "no_improvement",
+                "no rewrite could be tried: all that was asked of the reflection model was refused, the last "
+                f"because {state.refused}{f'; {where}' if far else ''}",
+            )
+        elif stale < state.plan.patience and not payable:
             state.story.stop(
                 "budget",
                 f"after {state.table.calls} of {state.problem.calls} calls the rest pays for a last "
@@ -93,6 +99,12 @@ class Reach:
             state.story.stop("no_improvement", rounds)
         else:
             state.story.stop("exhausted", "nothing is left to try: train rows show no failures")
+
+    @property
+    def _unheard(self) -> bool:
+        """Whether the reflection model was asked, and nothing of it could be tried: that says nothing of the
+        target model."""
+        return bool(self._state.refused) and not self._state.rewrites
 
     def told(self, best: Candidate) -> str:
         """The reason, and whether ``best`` is one that the gate has to refuse."""

@@ -28,6 +28,8 @@ FRESH_FROM = 400
 """Rows of a search from which races begin on new rows, for which the incumbent has to be paid again."""
 SURE, VAIN = 0.2, 0.6
 """Probabilities that the best challenger is no better, below and above which a race is settled."""
+_TRIED = 3
+"""Rewrites from which on it can be said that none helps, where others came to nothing."""
 ENOUGH = 10
 """Rows that a race asks before it is found vain."""
 
@@ -62,6 +64,10 @@ class State:
         """Whether any round has improved on the seeds."""
         self.mended = False
         """Whether any rewrite has gained on the failures that it was written from."""
+        self.rewrites = 0
+        """How many rewrites were fit to be tried."""
+        self.refused = ""
+        """Why the last one that was not fit was none."""
         self.story = Story(problem, self.table, self.validation)
 
     @property
@@ -222,9 +228,10 @@ class State:
     def hopeless(self) -> bool:
         """Whether the best seed is less than halfway to the goal and no rewrite has mended a failure.
 
-        A small search has nothing to save by giving up.
+        A small search has nothing to save by giving up; and where the reflection model failed, so that hardly
+        a rewrite was tried, the target model is not to blame.
         """
-        if self.plan.rows < FRESH_FROM:
+        if self.plan.rows < FRESH_FROM or (self.refused and self.rewrites < _TRIED):
             return False
         quality = self.table.mean(self.incumbent, self.validation)
         return not self.improved and not self.mended and quality is not None and quality < 0.5 * self.goal

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,43 @@ def test_a_model_that_no_rewrite_helps_is_given_up_after_one_round(calls):
     result, _ = search(worlds.hopeless(), calls, goal=0.95)
     assert result.code == "unreachable" and "no rewrite mended a failure" in result.stopped
     assert result.calls <= 350
+
+
+def coded(silent):
+    """A task that only rewrites solve: codes that no seed knows. The editor is silent at first."""
+    codes = {"billing": "Q7", "bug": "Q3", "account": "Q9", "shipping": "Q1"}
+    world = worlds.tickets(700)
+    truth = {row.id: row.reference for row in world.rows}
+    world.rows = [replace(row, reference=codes[row.reference]) for row in world.rows]
+    world.__post_init__()
+    instructions, asked = world.prompt.messages[0].content, iter(range(10**6))
+
+    def answer(messages, row):
+        rules = re.findall(r"(\w+) is (Q\d)", messages[0]["content"])
+        return dict(rules).get(truth[row.id], "Q5")
+
+    def editor(text, turn):
+        known = re.findall(r"(?:billing|bug|account|shipping) is Q\d", text)
+        missing = [f"{name} is {code}" for name, code in codes.items() if f"{name} is {code}" not in known]
+        if next(asked) < silent or not missing:
+            return None
+        return "\n".join([f"```\n{instructions}", *sorted({*known, missing[turn % len(missing)]}), "```"])
+
+    world.answer, world.editor = answer, editor
+    return world
+
+
+def test_an_editor_that_is_down_at_first_says_nothing_of_the_model():
+    world = coded(silent=12)
+    result, _ = search(world, 1000, goal=0.95, may_change=frozenset({"instructions"}))
+    assert result.code != "unreachable" and world.true_quality(result.best) > 0.9
+
+
+def test_where_no_rewrite_could_be_tried_that_is_the_reason():
+    result, _ = search(coded(silent=10**6), 1000, goal=0.95, may_change=frozenset({"instructions"}))
+    assert result.code == "no_improvement" and result.calls < 500
+    assert "no rewrite could be tried" in result.stopped
+    assert "the reflection model gave no usable reply; the best prompt is at 0.00" in result.stopped
 
 
 def test_a_model_that_stays_where_it_is_is_given_up_by_its_pace():
