@@ -37,6 +37,8 @@ class Assessment:
     estimated: Estimated | None
     p_value: float
     """The largest one-sided p-value of what had to be shown; 1.0 where nothing could be measured."""
+    advice: tuple[str, ...] = ()
+    """The reasons that say how many rows would settle it: none do where the gate failed its own test."""
 
 
 def assess(
@@ -67,6 +69,7 @@ def assess(
     more = short or None
     decision: Decision = "INCONCLUSIVE"
     p_value = 1.0
+    advice: list[str] = []
     if estimated is not None:
         quality = status(
             estimated.delta, estimated.limits, margin=rules.margin, superiority=rules.superiority
@@ -97,8 +100,10 @@ def assess(
         limits: list[Guardrail | ScoreGuardrail] = [*checked, *scores]
         failed = [limit.detail for limit in limits if limit.status == "fail"]
         unsettled = [limit.detail for limit in limits if limit.status in ("unclear", "unmeasurable")]
+        advice = [] if blocked else advise(finding)
         reasons += _in_order(
             finding,
+            advice=advice,
             failed=[*failed, *slices_broken],
             unsettled=[*hidden, *slices_suspect, *unsettled, *([] if trusted else [advise_on_judges(rules)])],
             passed=[limit.detail for limit in limits if limit.status == "pass"],
@@ -133,7 +138,7 @@ def assess(
         p95_latency_ratio_interval=Interval(*latency.interval) if latency and latency.interval else None,
         test_openings=rules.test_openings,
     )
-    return Assessment(verdict=verdict, estimated=estimated, p_value=p_value)
+    return Assessment(verdict=verdict, estimated=estimated, p_value=p_value, advice=tuple(advice))
 
 
 def _missing(rows: Sequence[PairedRow]) -> Missing:
@@ -171,10 +176,16 @@ def _combine(
 
 
 def _in_order(
-    finding: Finding, *, failed: list[str], unsettled: list[str], passed: list[str], blocked: bool
+    finding: Finding,
+    *,
+    advice: list[str],
+    failed: list[str],
+    unsettled: list[str],
+    passed: list[str],
+    blocked: bool,
 ) -> list[str]:
     """What decided comes first."""
-    quality = [explain(finding), *([] if blocked else advise(finding))]
+    quality = [explain(finding), *advice]
     if finding.quality == "fail" or blocked:
         return [*quality, *failed, *unsettled, *passed]
     if finding.quality == "open":

@@ -56,10 +56,10 @@ def finish(
         *verdict.reasons,
         *noise.say(floor, estimated, rules, production=verdict.baseline.score),
     ]
-    decision = verdict.verdict
+    decision, needed = verdict.verdict, verdict.rows_needed
     if not tested.passed:
-        decision = "INCONCLUSIVE"
-        reasons = [*tested.problems, *reasons]
+        decision, needed = "INCONCLUSIVE", None
+        reasons = [*tested.problems, *(reason for reason in reasons if reason not in found.advice)]
     if rules.no_yardstick and decision == "PROMOTE":
         decision = "INCONCLUSIVE"
         reasons = [
@@ -73,6 +73,7 @@ def finish(
         verdict,
         verdict=decision,
         reasons=tuple(reasons),
+        rows_needed=needed,
         warnings=(*verdict.warnings, *tested.warnings),
         p_values=p_values(used, estimated, rules, verdict.fixed, verdict.broken, seed=seed),
         intervals=intervals(used, confidence=confidence, seed=seed),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptmigrate.decide.verdict import Interval, Verdict
-from promptmigrate.decide.wording import times
+from promptmigrate.decide.wording import plural, times
 
 
 def switch_if(model: str, verdict: Verdict) -> str:
@@ -11,8 +11,11 @@ def switch_if(model: str, verdict: Verdict) -> str:
     if verdict.verdict == "REJECT":
         return f"Do not switch to {model}: {verdict.reasons[0]}"
     if verdict.verdict == "INCONCLUSIVE":
+        needed = verdict.rows_needed
         after = (
-            f"about {verdict.rows_needed} more test rows have" if verdict.rows_needed else "another run has"
+            f"about {plural(needed, 'more test row')} {'has' if needed == 1 else 'have'}"
+            if needed
+            else "another run has"
         )
         return f"Switch to {model} only when {after} settled it: {verdict.reasons[0]}"
     measured = [

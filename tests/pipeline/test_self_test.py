@@ -12,7 +12,7 @@ import pytest
 
 import scorers
 import scorers.mlflow
-from promptmigrate.decide import Rules, Verdict, decide
+from promptmigrate.decide import Rules, Verdict, decide, switch_if
 from promptmigrate.evaluate import Evaluator, Measure, alter, scores_alone
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.pairs import pair
@@ -181,6 +181,9 @@ def test_scorers_that_do_not_notice_decide_nothing_and_are_named(door: Door, kin
     assert verdict.reasons[0].startswith(f"The gate failed its own test: {reason}")
     assert len(verdict.self_test.problems) == 1, "the first reason is the reason"
     assert not any("leaves no room" in warning for warning in verdict.warnings)
+    # No number of rows opens the eyes of a scorer.
+    assert verdict.rows_needed is None and not any("more test rows" in each for each in verdict.reasons)
+    assert "when another run has settled it" in switch_if("acme/petite", verdict)
 
 
 def test_a_blind_scorer_beside_one_that_sees_is_named_but_does_not_block(door: Door):
