@@ -1,9 +1,10 @@
 """What the trials of the scorers say: which of them do not notice broken answers, and what to do.
 
-Quality that notices *swapped* answers looks at what an answer says. Where it notices only *emptied* ones and
-*noise*, it looks at their form: that may be what is wanted, and is said. Where it does not notice noise, it
-looks at nothing but whether there is an answer, or how long it is; where it does not even notice emptied
-ones, it cannot tell a candidate from none. From these two nothing can be concluded.
+Quality that notices *swapped* answers looks at what an answer says. Where it notices only *emptied* ones
+and *noise*, it looks at their form, or rows are alike in what it looks at: that may be so, and is said.
+Where it does not notice noise, it looks at nothing but whether there is an answer, or how long it is; where
+it does not even notice emptied ones, it cannot tell a candidate from none. From these two nothing can be
+concluded.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ def blind(
     warnings = []
     if swapped is not None and not swapped.noticed:
         warnings.append(
-            f"Quality looks at the form of answers only: with {_DONE['swapped']} production loses "
-            f"{_lost(swapped)}, where {tolerated} are tolerated. What an answer says is no part of this "
-            "verdict."
+            f"Answers that say something else are hardly noticed: with {_DONE['swapped']} production loses "
+            f"{_lost(swapped)}, where {tolerated} are tolerated. So it is where quality looks at the form of "
+            "answers only, or where rows hardly differ in what it looks at: then a candidate that says the "
+            "same to all of them may pass."
         )
     if emptied is not None and not emptied.noticed:
         warnings.append(

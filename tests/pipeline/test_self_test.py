@@ -142,7 +142,21 @@ def test_a_check_of_form_may_decide_and_is_said_to_be_one(door: Door, kind: str)
     assert verdict.verdict == "PROMOTE", verdict.reasons
     assert found(verdict)["emptied"] == (True, "REJECT")
     assert found(verdict)["swapped"] == (False, None)
-    assert any("Quality looks at the form of answers only" in warning for warning in verdict.warnings)
+    assert any("quality looks at the form of answers only" in warning for warning in verdict.warnings)
+
+
+def test_rows_that_are_alike_in_what_is_scored_are_not_said_to_be_scored_by_form_alone(door: Door):
+    def same_label(output: str, expected: str, n: int) -> float:
+        return float(output.startswith("{") and json.loads(output)["label"] == json.loads(expected)["label"])
+
+    verdict = gate(
+        door,
+        [Custom(same_label)],
+        answer=lambda n: json.dumps({"label": "spam" if n % 30 == 0 else "fine", "why": f"reason {n}"}),
+        wrong=lambda n: False,
+    )
+    assert verdict.verdict == "PROMOTE" and found(verdict)["swapped"] == (False, None)
+    assert any("or where rows hardly differ in what it looks at" in each for each in verdict.warnings)
 
 
 BLIND: dict[str, tuple[Scorer, str]] = {
