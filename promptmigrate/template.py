@@ -16,6 +16,7 @@ from promptmigrate.errors import TemplateError
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _BRACES = re.compile(r"\{\{([^{}\n]{1,60})\}\}")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _JINJA = re.compile(r"\{%|\{#")
 MAX_TEMPLATE_CHARS = 100_000
 """MLflow's registry refuses longer templates."""
@@ -49,6 +50,8 @@ def check(text: str, *, what: str = "the prompt") -> None:
             f"{what} contains '{{%' or '{{#', which MLflow would run as Jinja; "
             "write it with plain {{variables}} only"
         )
+    if _HALF.search(text):
+        raise TemplateError(f"{what} holds half a character (a lone surrogate), which no model can be sent")
     if len(text) > MAX_TEMPLATE_CHARS:
         raise TemplateError(f"{what} has {len(text)} characters; the limit is {MAX_TEMPLATE_CHARS}")
 
@@ -56,6 +59,14 @@ def check(text: str, *, what: str = "the prompt") -> None:
 def is_literal(text: str) -> bool:
     """Whether ``text`` may stand in a prompt as it is: no placeholder and nothing that Jinja would run."""
     return not _VARIABLE.search(text) and not _JINJA.search(text)
+
+
+def sendable(text: str) -> str:
+    """``text`` with U+FFFD for each half of a surrogate pair, which is no character and cannot be sent.
+
+    Models write them where an answer ends in the middle of an emoji.
+    """
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def as_text(value: object) -> str:

@@ -25,8 +25,9 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """One JSON object on stdout; half a surrogate pair, which a model may write, as its escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 class ConsoleListener(Listener):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.lm.lm15 import messages_of, params_of, response_of
+from promptmigrate.template import sendable
 from promptmigrate.types import Purpose, Reply, Request
 
 if TYPE_CHECKING:
@@ -167,18 +168,27 @@ def _door_lm() -> Any:
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             token = _rollout.set(_Rollout(kwargs.get("rollout_id", self.kwargs.get("rollout_id"))))
             try:
-                return super().__call__(*args, **kwargs)
+                return super().__call__(*_sendable(args), **_sendable(kwargs))
             finally:
                 _rollout.reset(token)
 
         async def acall(self, *args: Any, **kwargs: Any) -> Any:
             token = _rollout.set(_Rollout(kwargs.get("rollout_id", self.kwargs.get("rollout_id"))))
             try:
-                return await super().acall(*args, **kwargs)
+                return await super().acall(*_sendable(args), **_sendable(kwargs))
             finally:
                 _rollout.reset(token)
 
     return DoorLM
+
+
+def _sendable(value: Any) -> Any:
+    """``value`` with its texts as DSPy takes them: it breaks off on what is not valid Unicode."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, list | tuple):
+        return type(value)([_sendable(each) for each in value])
+    return {key: _sendable(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _not_of_cut_answers(record: logging.LogRecord) -> bool:

@@ -17,6 +17,7 @@ import dspy
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
+from promptmigrate import template
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.search.base import Problem
 from promptmigrate.search.reply import read
@@ -77,7 +78,7 @@ class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
                 body = _quotation(value) if name in _QUOTED else body
                 parts.append(f"# {info.json_schema_extra.get('desc') or name}\n{body}")
         parts.append(_ASK)
-        return [{"role": "user", "content": "\n\n".join(parts)}]
+        return [{"role": "user", "content": template.sendable("\n\n".join(parts))}]
 
     def parse(self, signature: Any, completion: str) -> dict[str, Any]:
         """The reply's text as the last output field, its diagnosis as the first."""

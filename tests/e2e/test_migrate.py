@@ -17,6 +17,7 @@ import pytest
 from promptmigrate.gateway import Gateway
 from promptmigrate.gateway.route import load_route
 from promptmigrate.mlflow_store import client
+from tests.e2e import foreign
 from tests.e2e.foreign import KEY, Foreign, note
 from tests.e2e.harness import Project, project, shipping
 
@@ -141,6 +142,27 @@ def test_production_that_thinks_before_it_answers_allows_what_its_counted_tokens
     story = result.json["search"]
     assert "limits" not in story["stopped"], "an answer of one word is not what production paid for"
     assert story["calls"] > 120
+
+
+def test_models_that_end_in_the_middle_of_a_character_break_nothing(
+    server: Foreign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    half = "\ud83d"
+
+    def answer(model: str, messages: list[dict[str, str]]) -> str:
+        text = answered(model, messages)
+        if model == "writer":
+            return text.replace("Reply", f"{half}Reply")
+        return f"{text} {half}" if len(messages[-1]["content"]) % 8 == 0 else text
+
+    answered = foreign.answer
+    monkeypatch.setattr(foreign, "answer", answer)
+    work = project(tmp_path, server, rows=300)
+    result = work.run("migrate", str(work.write()), "--json")
+    assert result.code in (0, 100, 101), result.err
+    assert "holds half a character" in (tmp_path / result.json["run_dir"] / "searches/0.json").read_text()
+    checked = work.run("verify", result.json["bundle"]["path"])
+    assert checked.code == 0, checked.out + checked.err
 
 
 def test_nothing_is_registered_where_nothing_improves(server: Foreign, tmp_path: Path):
