@@ -5,15 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 from promptmigrate import template
 from promptmigrate.errors import TemplateError, UsageError
-from promptmigrate.search.base import Measured, Problem, SearchResult, Strategy
+from promptmigrate.search.base import (
+    FrontPoint,
+    Generation,
+    Measured,
+    Problem,
+    SearchResult,
+    StopCode,
+    Strategy,
+)
 from promptmigrate.search.frozen import Frozen
 from promptmigrate.search.registry import reflects
 from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Example, Prompt, Reply, Request, Variant
 
+_MANY = {"front": FrontPoint, "generations": Generation, "facts": str, "removed": str}
+"""Fields of a SearchResult that hold several things, and of which type."""
 _PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
 
 
@@ -68,7 +79,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
 
     Raises:
         BrokenRuleError: it asks for a Variant that breaks them, before any call is made for it, or its best
-            one does; or it asks the reflection model, and says that it does not.
+            one does; it asks the reflection model, and says that it does not; or its result is none.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
     rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
@@ -103,8 +114,38 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
     if not reflects(strategy):
         checked = replace(checked, reflect=refuse, dspy_lm=None)
     result = strategy.search(checked)
+    if odd := _unsound(result):
+        raise BrokenRuleError(
+            f"search strategy {strategy.name!r} gives back what cannot be used: {odd}; choose another "
+            "search.strategy, or have that one mended"
+        )
     check(result.best, "ends with")
     return result
+
+
+def _unsound(result: object) -> str | None:
+    """What is wrong with a result, whose types nobody has checked; better said now than after the gate."""
+    if not isinstance(result, SearchResult):
+        return f"a {type(result).__name__}, not a SearchResult"
+    best: object = result.best
+    if not isinstance(best, Variant):
+        return f"best is a {type(best).__name__}, not a Variant"
+    for name in ("quality", "baseline"):
+        value = getattr(result, name)
+        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+            return f"{name} is {value!r}, neither None nor a float from 0 to 1"
+    for name in ("calls", "rows"):
+        value = getattr(result, name)
+        if not isinstance(value, int) or value < 0:
+            return f"{name} is {value!r}, not an int from 0 on"
+    stopped: object = result.stopped
+    if not isinstance(stopped, str) or result.code not in get_args(StopCode):
+        return f"stopped is {stopped!r} and code {result.code!r}, not a sentence and a StopCode"
+    for name, kind in _MANY.items():
+        value = getattr(result, name)
+        if not isinstance(value, tuple) or not all(isinstance(each, kind) for each in value):
+            return f"{name} is no tuple of {kind.__name__}"
+    return None
 
 
 def _stray(prompt: Prompt) -> bool:

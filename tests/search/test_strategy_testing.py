@@ -1,5 +1,6 @@
 """The contract finds strategies that break it."""
 
+import math
 import random
 import sys
 from dataclasses import replace
@@ -224,3 +225,30 @@ def test_the_shop_can_be_improved():
     shop = Shop()
     best = strategy("random").search(shop.problem(200)).best
     assert shop.true_quality(best) > shop.true_quality(shop.original) + 0.2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (None, "a NoneType, not a SearchResult"),
+        ({"best": "Classify."}, "best is a str, not a Variant"),
+        ({"quality": math.nan}, "quality is nan"),
+        ({"quality": 7.0}, "quality is 7.0"),
+        ({"baseline": "0.5"}, "baseline is '0.5'"),
+        ({"calls": -5}, "calls is -5"),
+        ({"rows": 3.0}, "rows is 3.0"),
+        ({"stopped": None}, "stopped is None"),
+        ({"code": "bored"}, "code 'bored'"),
+        ({"front": []}, "front is no tuple of FrontPoint"),
+        ({"facts": (1,)}, "facts is no tuple of str"),
+    ],
+)
+def test_a_result_of_other_types_is_refused_before_the_gate(changes, reason):
+    class Odd(Sloppy):
+        def search(self, problem):
+            result = super().search(problem)
+            return None if changes is None else replace(result, **changes)
+
+    with pytest.raises(UsageError, match="'sloppy' gives back what cannot be used") as refused:
+        run_strategy(Odd(), Shop().problem(200))
+    assert reason in str(refused.value)
