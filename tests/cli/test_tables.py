@@ -1,13 +1,15 @@
-"""Tables in a terminal of 80 columns: names give way, numbers do not."""
+"""Tables in a terminal of 80 columns: names give way, numbers do not. And what goes to stdout."""
 
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from promptmigrate.cli.console import print_json
 from promptmigrate.cli.tables import targets_table, verdict_table
 
 LONG = "anthropic/claude-haiku-4-5-20251001"
@@ -49,3 +51,10 @@ def test_no_number_is_broken(table: Any, width: int):
     assert all("0.912" in line and "0.000871" in line for line in rows)
     if table is targets_table:
         assert "INCONCLUSIVE" in text and "0.65 to 0.77x" in text and "9.13 to 12.94x" in text
+
+
+def test_half_a_character_is_valid_json_on_stdout(capsys: pytest.CaptureFixture[str]):
+    print_json({"said": "half \ud83d, whole \U0001f600"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"said": "half \ud83d, whole \U0001f600"}
+    assert "\U0001f600" in out
