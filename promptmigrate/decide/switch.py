@@ -7,7 +7,10 @@ from promptmigrate.decide.wording import plural, times
 
 
 def switch_if(model: str, verdict: Verdict) -> str:
-    """Under which condition to move to ``model``, with every interval that is shown of it elsewhere."""
+    """Under which condition to move to ``model``, with every interval that is shown of it elsewhere.
+
+    Cost or latency are a reason where one of them is shown to be lower: its whole interval is.
+    """
     if verdict.verdict == "REJECT":
         return f"Do not switch to {model}: {verdict.reasons[0]}"
     if verdict.verdict == "INCONCLUSIVE":
@@ -30,7 +33,7 @@ def switch_if(model: str, verdict: Verdict) -> str:
     assert verdict.interval is not None, "nothing is promoted without one"
     low, high = verdict.interval
     quality = f"a quality between {100 * low:+.1f} and {100 * high:+.1f} points of production's"
-    if any(ratio < 1.0 for _, ratio, _ in measured):
+    if any((interval.high if interval else ratio) < 1.0 for _, ratio, interval in measured):
         return f"Switch to {model} if {said} {'are' if len(measured) > 1 else 'is'} worth {quality}."
     return (
         f"Switch to {model} only for reasons of your own: it has {said + ' and ' if said else ''}{quality}."

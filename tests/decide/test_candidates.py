@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promptmigrate.decide import Rules, decide, decide_all, mean_ratio, quantile_ratio, switch_if
+from promptmigrate.decide import Interval, Rules, decide, decide_all, mean_ratio, quantile_ratio, switch_if
 from promptmigrate.decide.holm import bonferroni_confidence
 from promptmigrate.errors import DataError
 from tests.decide.paired import counts, paired
@@ -69,6 +69,12 @@ class TestSeveral:
             "Switch to m if a cost per call of 0.50x production's and a p95"
         )
         assert "only for reasons of your own: it has a cost per call of 8.00x" in switch_if("m", dear)
+        quicker, perhaps = (
+            replace(holds, p95_latency_ratio=0.9, p95_latency_ratio_interval=Interval(0.8, high))
+            for high in (0.99, 1.01)
+        )
+        assert switch_if("m", quicker).startswith("Switch to m if a p95 latency of 0.90x")
+        assert "only for reasons of your own: it has a p95 latency of 0.90x" in switch_if("m", perhaps)
         assert switch_if("m", decide(counts(20), RULES)).startswith("Switch to m only when about ")
         assert switch_if("m", decide(counts(20, broken=90), RULES)).startswith("Do not switch to m: Quality")
 
