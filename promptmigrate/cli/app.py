@@ -27,6 +27,9 @@ from promptmigrate.cli import (
 )
 from promptmigrate.errors import PromptMigrateError
 
+_STOPPED = 130
+"""What Typer makes of Ctrl-C, without a word."""
+
 app = typer.Typer(
     name="promptmigrate",
     help="Move a production prompt to another model, and prove on held-out data that nothing broke.",
@@ -77,8 +80,11 @@ def main() -> None:
         app()
     except PromptMigrateError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("stopped; the same command goes on where it was", 130)
+    except SystemExit as ended:
+        if ended.code != _STOPPED:
+            raise
+        resumed = sys.argv[1:2] in (["migrate"], ["evaluate"])
+        _fail("stopped" + ("; the same command goes on where it was" if resumed else ""), _STOPPED)
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None

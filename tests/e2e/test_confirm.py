@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,24 @@ def test_no_ends_the_run_before_a_call_and_yes_goes_on(server: Foreign, tmp_path
     assert code == 2, shown
     assert shown.splitlines()[-1].strip() == "promptmigrate: stopped before anything more was spent"
     assert server.calls == calls
+
+
+def test_ctrl_c_in_the_search_says_that_the_same_command_goes_on(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    server.latency_s = 0.05
+    running = subprocess.Popen(
+        [sys.executable, "-c", HEED_CTRL_C, *work.command("migrate", str(work.write()))],
+        cwd=work.folder,
+        env=work.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while server.calls < 100:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, shown = running.communicate(timeout=60)
+    assert running.returncode == 130, shown
+    assert shown.splitlines()[-1] == "promptmigrate: stopped; the same command goes on where it was"
+    server.latency_s = 0.0
+    assert work.run("migrate", "experiment.yaml").code == 0
