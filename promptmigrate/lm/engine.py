@@ -183,12 +183,18 @@ def _door_lm() -> Any:
 
 
 def _sendable(value: Any) -> Any:
-    """``value`` with its texts as DSPy takes them: it breaks off on what is not valid Unicode."""
+    """``value`` with its texts as DSPy takes them: it breaks off on what is not valid Unicode.
+
+    What needs no change is given back as itself: by that DSPy knows the messages of its own adapters.
+    """
     if isinstance(value, str):
         return sendable(value)
+    made: Any = value
     if isinstance(value, list | tuple):
-        return type(value)([_sendable(each) for each in value])
-    return {key: _sendable(each) for key, each in value.items()} if isinstance(value, dict) else value
+        made = type(value)([_sendable(each) for each in value])
+    elif isinstance(value, dict):
+        made = {key: _sendable(each) for key, each in value.items()}
+    return value if made == value else made
 
 
 def _not_of_cut_answers(record: logging.LogRecord) -> bool:
