@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from promptmigrate import template
-from promptmigrate.errors import TemplateError, UsageError
+from promptmigrate.errors import PromptMigrateError, TemplateError, UsageError
 from promptmigrate.search.base import (
     FrontPoint,
     Generation,
@@ -79,7 +79,8 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
 
     Raises:
         BrokenRuleError: it asks for a Variant that breaks them, before any call is made for it, or its best
-            one does; it asks the reflection model, and says that it does not; or its result is none.
+            one does; it asks the reflection model, and says that it does not; its result is none; or it is
+            a plug-in and raises what is no PromptMigrateError, or wants to end the process.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
     rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
@@ -113,7 +114,17 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
     checked = replace(problem, evaluate=evaluate)
     if not reflects(strategy):
         checked = replace(checked, reflect=refuse, dspy_lm=None)
-    result = strategy.search(checked)
+    try:
+        result = strategy.search(checked)
+    except PromptMigrateError:
+        raise
+    except (Exception, SystemExit) as error:
+        if type(strategy).__module__.startswith("promptmigrate."):
+            raise  # a fault of ours, to be told as one
+        raise BrokenRuleError(
+            f"search strategy {strategy.name!r} broke: {type(error).__name__}: {error}; choose another "
+            "search.strategy, or have that one mended"
+        ) from error
     if odd := _unsound(result):
         raise BrokenRuleError(
             f"search strategy {strategy.name!r} gives back what cannot be used: {odd}; choose another "

@@ -252,3 +252,22 @@ def test_a_result_of_other_types_is_refused_before_the_gate(changes, reason):
     with pytest.raises(UsageError, match="'sloppy' gives back what cannot be used") as refused:
         run_strategy(Odd(), Shop().problem(200))
     assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("of nothing"), SystemExit(0)])
+def test_a_plug_in_that_breaks_or_wants_to_end_the_process_is_named(error: BaseException):
+    class Breaks(Sloppy):
+        def search(self, problem):
+            raise error
+
+    with pytest.raises(UsageError, match=f"'sloppy' broke: {type(error).__name__}"):
+        run_strategy(Breaks(), Shop().problem(200))
+
+
+def test_what_stops_a_run_passes_a_plug_in():
+    class Exceeds(Sloppy):
+        def search(self, problem):
+            raise BudgetExceeded("all is spent")
+
+    with pytest.raises(BudgetExceeded):
+        run_strategy(Exceeds(), Shop().problem(200))
