@@ -129,7 +129,7 @@ def run_gate(
     tried = evaluator.tried(production, baseline)
     gone = lost(rows, baseline, production)
     rules = replace(
-        rules_of(config, dataset, production, candidates[0], plan=plan, opened=opened, trust=trust),
+        rules_of(config, dataset, plan=plan, opened=opened, trust=trust),
         no_yardstick=gone.reason,
     )
     pairs = {
@@ -165,26 +165,17 @@ def run_gate(
     )
 
 
-def rules_of(
-    config: Config,
-    dataset: Dataset,
-    production: Variant,
-    candidate: Variant,
-    *,
-    plan: Plan,
-    opened: Looks,
-    trust: Trust,
-) -> Rules:
+def rules_of(config: Config, dataset: Dataset, *, plan: Plan, opened: Looks, trust: Trust) -> Rules:
     """What the experiment asks of a candidate."""
-    gate = config.gate
-    # Where the model stays, a changed prompt has to be better; recorded answers are production's own.
-    same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
+    gate, source, target = config.gate, config.source, config.target
+    # Where the model stays, what a search changes (its parameters too) has to be better.
+    same = source is not None and (source.model, source.params) == (target.model, target.params)
     limits = gate.guardrails.model_dump(exclude_none=True, exclude={"scores"})
     test = dataset.split("test")
     return Rules(
         margin=gate.margin,
         confidence=gate.confidence,
-        superiority=same and config.source is not None,
+        superiority=same,
         guardrails=limits,
         scores=gate.guardrails.scores,
         slices="block" if gate.slices.block else "report",

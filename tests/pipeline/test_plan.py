@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from promptmigrate.config import Config, parse_config
+from promptmigrate.decide.openings import Looks
 from promptmigrate.errors import BudgetExceeded, ConfigError, StorageError
 from promptmigrate.lm import Door
+from promptmigrate.pipeline.gate import Trust, rules_of
 from promptmigrate.pipeline.measures import choose, measures
 from promptmigrate.pipeline.plan import gate_rows, plan
 from promptmigrate.pipeline.rundir import RunDir, check_writable, run_id, unfinished
@@ -52,6 +54,25 @@ def test_the_gate_comes_first_and_the_parts_fit_the_budget():
             dataset(150), PROMPT, 2, door,
         )  # fmt: skip
         assert recorded.gate_calls == 50 * 2 + 50
+
+
+@pytest.mark.parametrize(
+    ("source", "better"),
+    [
+        ({"model": "sim/triage-small"}, True),
+        ({"model": "sim/triage-small", "params": {"temperature": 0.5}}, False),
+        ({"model": "sim/triage-large"}, False),
+        (None, False),
+    ],
+)
+def test_where_the_model_stays_a_candidate_has_to_be_better(source: dict[str, Any] | None, better: bool):
+    # Whatever the search made of its parameters.
+    asked = config(source=source, search={"may_change": ["instructions", "temperature"]})
+    looks, trust = Looks(decisions=1, candidates=1, changed=()), Trust(uncalibrated=(), errors={})
+    with Door.open() as door:
+        found = plan(asked, dataset(150), PROMPT, 1, door)
+    rules = rules_of(asked, dataset(150), plan=found, opened=looks, trust=trust)
+    assert rules.superiority is better
 
 
 @pytest.mark.parametrize("budget", [{"calls": 50}, {"usd": 0.00001}, {"tokens": 1000}])
