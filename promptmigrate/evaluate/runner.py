@@ -22,6 +22,7 @@ from scorers import Judge, Sample, Score, most_questions
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
+    from promptmigrate.lm.prices import Price
 
 Job: TypeAlias = tuple[Variant, Example, int]
 
@@ -114,18 +115,25 @@ class Evaluator:
             outcomes=outcomes,
         )
 
-    def recorded(self, variant: Variant, examples: Sequence[Example], *, phase: str = "") -> Evaluation:
+    def recorded(
+        self, variant: Variant, examples: Sequence[Example], *, phase: str = "", priced: bool = False
+    ) -> Evaluation:
         """Score what production answered (``example.reference``), as Outcomes of ``variant``.
 
         No task call is sent; a judge may be asked. An Example without a reference has no Outcome. Cost and
-        latency are those that the trace recorded.
+        latency are those that the trace recorded; ``priced``: the model of ``variant`` is the one that
+        answered, so where a trace only counts tokens, they cost what they cost there.
+
+        Raises:
+            EndpointError: a price is asked for, and there is no endpoint for the model.
         """
+        price = self._door.price(variant.model) if priced else None
 
         async def score_all() -> dict[Key, Outcome]:
             found = {}
             for example in examples:
                 if example.reference is not None:
-                    outcome = await self._scored(variant, example, 0, _recorded_reply(example))
+                    outcome = await self._scored(variant, example, 0, _recorded_reply(example, price))
                     found[variant.digest, example.id, 0] = outcome
                     if self._log:
                         self._log.append(phase, variant, outcome)
@@ -228,15 +236,19 @@ def _key(job: Job) -> Key:
     return job[0].digest, job[1].id, job[2]
 
 
-def _recorded_reply(example: Example) -> Reply:
+def _recorded_reply(example: Example, price: Price | None) -> Reply:
     recorded = example.metadata
+    asked, answered = (int(recorded.get(f"{way}_tokens") or 0) for way in ("input", "output"))
+    cost = recorded.get("cost_usd")
+    if cost is None and price is not None and asked > 0 and answered > 0:
+        cost = price.cost(asked, answered)
     return Reply(
         kind="ok",
         text=example.reference,
         model=str(recorded.get("model", "")),
-        input_tokens=int(recorded.get("input_tokens") or 0),
-        output_tokens=int(recorded.get("output_tokens") or 0),
-        cost_usd=recorded.get("cost_usd"),
+        input_tokens=asked,
+        output_tokens=answered,
+        cost_usd=cost,
         latency_s=float(recorded.get("latency_s") or 0.0),
         cached=True,
         attempts=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from promptmigrate.config import BudgetConfig, Config
 from promptmigrate.errors import BudgetExceeded
 from promptmigrate.pipeline.bench import Bench
-from promptmigrate.pipeline.gate import original_variant, production_variant
+from promptmigrate.pipeline.gate import original_variant, production_variant, recorded
 from promptmigrate.pipeline.kept import Searches
 from promptmigrate.pipeline.plan import gate_rows
 
@@ -40,7 +40,7 @@ def complete(config: Config, bench: Bench, searches: Searches) -> bool:
         asked = [production, *candidates] if plan.rerun else candidates
         evaluator.run(asked, rows, phase="gate", repeats=plan.repeats)
         if not plan.rerun:
-            evaluator.recorded(production, rows, phase="gate: production as recorded")
+            recorded(config, production, rows, evaluator)
     except BudgetExceeded:
         return False
     finally:

@@ -121,9 +121,7 @@ def run_gate(
     )
     asked = ([production] if plan.rerun else []) + list(candidates)
     measured = evaluator.run(asked, rows, phase="gate", repeats=plan.repeats)
-    baseline = (
-        measured if plan.rerun else evaluator.recorded(production, rows, phase="gate: production as recorded")
-    )
+    baseline = measured if plan.rerun else recorded(config, production, rows, evaluator)
     belongs = slices_of(rows, config.gate.slices.by)
     # After all else: a scorer that remembers its calls shows it here.
     tried = evaluator.tried(production, baseline)
@@ -162,6 +160,15 @@ def run_gate(
             *_cut(rows, baseline, production, "production"),
             *([gone.sentence] if gone.sentence and not gone.noticeable else []),
         ),
+    )
+
+
+def recorded(
+    config: Config, production: Variant, rows: Sequence[Example], evaluator: Evaluator
+) -> Evaluation:
+    """What production once answered on ``rows``, scored; nobody is asked but judges."""
+    return evaluator.recorded(
+        production, rows, phase="gate: production as recorded", priced=config.source is not None
     )
 
 

@@ -144,6 +144,24 @@ def test_production_that_thinks_before_it_answers_allows_what_its_counted_tokens
     assert story["calls"] > 120
 
 
+def test_counted_tokens_of_recorded_answers_cost_what_the_source_costs(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, margin=0.1)
+    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    counted = {"input_tokens": 30, "output_tokens": 10}
+    (tmp_path / "calls.jsonl").write_text("\n".join(json.dumps({**row, "metadata": counted}) for row in rows))
+    prices = {
+        "acme/grand": {"input_per_mtok": 100, "output_per_mtok": 400},
+        "acme/petite": {"input_per_mtok": 1, "output_per_mtok": 4},
+    }
+    gate = {"margin": 0.1, "baseline": "recorded", "guardrails": {"cost_ratio": 0.9}}
+    result = work.run("migrate", str(work.write(gate=gate, prices=prices)), "--json")
+    assert result.code == 0, result.err
+    assert result.json["baseline"]["cost_per_call_usd"] == pytest.approx((30 * 100 + 10 * 400) / 1e6)
+    assert result.json["cost_ratio"]["interval"][1] < 0.9
+    checked = work.run("verify", result.json["bundle"]["path"])
+    assert checked.code == 0, checked.out + checked.err
+
+
 def test_models_that_end_in_the_middle_of_a_character_break_nothing(
     server: Foreign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
