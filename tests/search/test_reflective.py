@@ -135,28 +135,6 @@ def test_only_train_rows_reach_the_reflection_model():
     assert not [row for row in hidden for text in world.requests if row in text]
 
 
-def test_rows_that_were_not_asked_show_their_answers_to_the_reflection_model():
-    world = worlds.tickets()
-    search(world, 120)
-    told = world.requests[0].split("# What is expected for other inputs\n")[1].split("\n# ")[0]
-    shown = [e for e in world.problem(120).train if e.inputs["ticket"] in told]
-    assert len(shown) >= 15
-    for row in shown:
-        assert f"Input: {row.inputs['ticket']}\nExpected answer: {row.expected}" in told
-    failures = (
-        world.requests[0].split("# How the model does with the current instructions\n")[1].split("\n# ")[0]
-    )
-    assert not [row for row in shown if row.inputs["ticket"] in failures], "each row once"
-
-
-def test_what_a_step_of_a_program_should_answer_is_not_made_up():
-    world = worlds.tickets()
-    unknown = {"final answer of the whole program": "x", "this prompt": "is not known"}
-    train = tuple(replace(e, reference=None, expectations=unknown) for e in world.problem(1).train)
-    search(world, 150, train=train, validation=train[:10])
-    assert world.requests and not any("What is expected for other inputs" in text for text in world.requests)
-
-
 def test_proposals_without_their_placeholder_cost_no_evaluation():
     world = worlds.tickets(chat=False)
     world.editor = lambda text, turn: f"```\nSort {{{{everything}}}} anew, way {turn}.\n```"
