@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from promptmigrate.config import EndpointConfig, PriceConfig
@@ -271,6 +271,7 @@ values = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine under load
 @given(params=st.dictionaries(texts, values, max_size=4), text=texts)
 def test_keys_do_not_depend_on_spelling(params: dict[str, Any], text: str) -> None:
     params = {f"p_{name}": value for name, value in params.items()}
