@@ -7,6 +7,7 @@ from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.log import OutcomeLog
 from promptmigrate.evaluate.program import Program
 from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, rehearse
+from promptmigrate.evaluate.recorded import counted_tokens, recorded_usd
 from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, percentile, trace_of
 from promptmigrate.evaluate.runner import Evaluator, Progress, calls_per_row
 from promptmigrate.evaluate.scoring import Measure
@@ -28,10 +29,12 @@ __all__ = [
     "ask_judge",
     "by_scorer",
     "calls_per_row",
+    "counted_tokens",
     "embedding_model",
     "outcome_quality",
     "percentile",
     "qualities",
+    "recorded_usd",
     "rehearse",
     "score_embedded",
     "scores_alone",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate.log import OutcomeLog
+from promptmigrate.evaluate.recorded import recorded_reply
 from promptmigrate.evaluate.results import Evaluation, Key
 from promptmigrate.evaluate.scoring import Measure, sample_of, score
 from promptmigrate.evaluate.trials import Tried, try_out
@@ -22,7 +23,6 @@ from scorers import Judge, Sample, Score, most_questions
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
-    from promptmigrate.lm.prices import Price
 
 Job: TypeAlias = tuple[Variant, Example, int]
 
@@ -133,7 +133,7 @@ class Evaluator:
             found = {}
             for example in examples:
                 if example.reference is not None:
-                    outcome = await self._scored(variant, example, 0, _recorded_reply(example, price))
+                    outcome = await self._scored(variant, example, 0, recorded_reply(example, price))
                     found[variant.digest, example.id, 0] = outcome
                     if self._log:
                         self._log.append(phase, variant, outcome)
@@ -234,22 +234,3 @@ class Evaluator:
 
 def _key(job: Job) -> Key:
     return job[0].digest, job[1].id, job[2]
-
-
-def _recorded_reply(example: Example, price: Price | None) -> Reply:
-    recorded = example.metadata
-    asked, answered = (int(recorded.get(f"{way}_tokens") or 0) for way in ("input", "output"))
-    cost = recorded.get("cost_usd")
-    if cost is None and price is not None and asked > 0 and answered > 0:
-        cost = price.cost(asked, answered)
-    return Reply(
-        kind="ok",
-        text=example.reference,
-        model=str(recorded.get("model", "")),
-        input_tokens=asked,
-        output_tokens=answered,
-        cost_usd=cost,
-        latency_s=float(recorded.get("latency_s") or 0.0),
-        cached=True,
-        attempts=0,
-    )

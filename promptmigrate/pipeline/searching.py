@@ -8,11 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from promptmigrate.config import Config
-from promptmigrate.evaluate import Evaluation, Evaluator, percentile
+from promptmigrate.evaluate import Evaluation, Evaluator, percentile, recorded_usd
 from promptmigrate.lm import Door, Price
 from promptmigrate.pipeline.events import Listener
 from promptmigrate.pipeline.plan import Plan
-from promptmigrate.pipeline.tokens import Call, asked_in, counted_in
+from promptmigrate.pipeline.tokens import Call, asked_in
 from promptmigrate.search import Problem, SearchResult, run_strategy, strategy
 from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Dataset, Example, Prompt, Purpose, Variant
@@ -154,10 +154,8 @@ def recorded_cost(example: Example, production: Variant, price: Price) -> float:
 
     Else it is estimated from the texts, which do not show what a model thinks before it answers.
     """
-    known = example.metadata.get("cost_usd")
-    if isinstance(known, int | float):
-        return float(known)
-    call = counted_in(example) or Call(
-        input=asked_in(production.prompt, example.inputs), output=tokens_in(example.reference or "")
-    )
+    known = recorded_usd(example, price)
+    if known is not None:
+        return known
+    call = Call(input=asked_in(production.prompt, example.inputs), output=tokens_in(example.reference or ""))
     return call.usd(price)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
+from promptmigrate.evaluate import counted_tokens
 from promptmigrate.tokens import tokens_in
-from promptmigrate.types import Dataset, Example, Prompt
+from promptmigrate.types import Dataset, Prompt
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Price
@@ -72,10 +73,10 @@ def expected(dataset: Dataset, prompt: Prompt) -> Expected:
     rendered = _mean([asked_in(prompt, row.inputs) for row in rows])
     frame = asked_in(prompt, dict.fromkeys(prompt.variables, ""))
     own = max(0.0, rendered - frame)
-    counted = [call for row in dataset if (call := counted_in(row)) is not None]
+    counted = [tokens for row in dataset if (tokens := counted_tokens(row)) is not None]
     if counted:
-        asked = _mean([call.input for call in counted])
-        answered = _mean([call.output for call in counted])
+        asked = _mean([tokens for tokens, _ in counted])
+        answered = _mean([tokens for _, tokens in counted])
         # The traces also say how far the rule is off on these texts.
         own *= asked / rendered if rendered else 1.0
         basis = f"from the token counts of {len(counted)} traces"
@@ -86,14 +87,6 @@ def expected(dataset: Dataset, prompt: Prompt) -> Expected:
     return Expected(call=Call(input=rendered, output=output), row=own, counted=False, basis=basis)
 
 
-def counted_in(row: Example) -> Call | None:
-    """The tokens of production's call for ``row``, where its trace counted them."""
-    asked, answered = (row.metadata.get(f"{way}_tokens") for way in ("input", "output"))
-    if not (_positive(asked) and _positive(answered)):
-        return None
-    return Call(input=float(asked), output=float(answered))
-
-
 def asked_in(prompt: Prompt, inputs: Mapping[str, Any]) -> float:
     """About how many input tokens ``prompt`` has with ``inputs``."""
     return sum(tokens_in(turn["content"]) + TURN_TOKENS for turn in prompt.render(inputs))
@@ -101,7 +94,3 @@ def asked_in(prompt: Prompt, inputs: Mapping[str, Any]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
-
-
-def _positive(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and value > 0
