@@ -73,6 +73,8 @@ def open_bench(
             shared=shared,
         )
     )
+    if config.source is not None:
+        door.price(config.source.model)  # recorded answers are priced too: an unknown endpoint is said now
     if replay_from is None:
         door.preflight(models(config, scorers))
     program, per_row = ready.components, calls_per_row(scorers)

@@ -71,7 +71,9 @@ def _endpoints(config: Config, folder: Path) -> str:
         if endpoint.base_url is not None:
             check_url(endpoint.base_url, name, allow_local=endpoint.allow_local)
     asked = models(config, measures(_settled(config), [_STANDS_IN], folder=folder))
-    for model in asked:
+    # Also of a source whose recorded answers are the yardstick: they are priced, and its route names it.
+    source = [config.source.model] if config.source else []
+    for model in (*asked, *source):
         if not model.startswith("replay/"):
             resolve(model, config.endpoints)
     return f"every one of {len(asked)} models has one"

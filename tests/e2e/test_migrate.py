@@ -30,6 +30,13 @@ def server() -> Iterator[Foreign]:
         yield running
 
 
+def noted(folder: Path, **metadata: float) -> None:
+    """Write ``metadata`` to each recorded call of a project."""
+    path = folder / "calls.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("\n".join(json.dumps({**row, "metadata": metadata}) for row in rows))
+
+
 def artefacts(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -112,9 +119,7 @@ def test_limits_that_no_prompt_can_keep_end_the_search_after_the_seeds(
 ):
     with Foreign(latency_s=0.05) as slow:
         work = project(tmp_path, slow, rows=200)
-        rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-        lines = [json.dumps({**row, "metadata": {"latency_s": 0.04}}) for row in rows]
-        (tmp_path / "calls.jsonl").write_text("\n".join(lines))
+        noted(tmp_path, latency_s=0.04)
         prices = {f"acme/{name}": {"input_per_mtok": 1, "output_per_mtok": 2} for name in ("grand", "petite")}
         gate = {"margin": 0.06, "guardrails": guardrails, "baseline": "recorded"}
         path = work.write(gate=gate, prices=prices)
@@ -130,9 +135,7 @@ def test_production_that_thinks_before_it_answers_allows_what_its_counted_tokens
     server: Foreign, tmp_path: Path
 ):
     work = project(tmp_path, server, rows=200)
-    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    counted = {"input_tokens": 40, "output_tokens": 900}
-    (tmp_path / "calls.jsonl").write_text("\n".join(json.dumps({**row, "metadata": counted}) for row in rows))
+    noted(tmp_path, input_tokens=40, output_tokens=900)
     prices = {
         "acme/grand": {"input_per_mtok": 0.1, "output_per_mtok": 10},
         "acme/petite": {"input_per_mtok": 1, "output_per_mtok": 1},
@@ -144,11 +147,19 @@ def test_production_that_thinks_before_it_answers_allows_what_its_counted_tokens
     assert story["calls"] > 120
 
 
+def test_a_source_without_an_endpoint_is_refused_before_anything_is_spent(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    gate = {"margin": 0.06, "baseline": "recorded"}
+    path = str(work.write(source={"model": "retired/old"}, gate=gate))
+    for command in (("config", "check", path), ("migrate", path, "--json")):
+        result = work.run(*command)
+        assert result.code == 2 and "endpoints.retired.base_url" in result.err
+    assert server.calls == 0
+
+
 def test_counted_tokens_of_recorded_answers_cost_what_the_source_costs(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server, margin=0.1)
-    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    counted = {"input_tokens": 30, "output_tokens": 10}
-    (tmp_path / "calls.jsonl").write_text("\n".join(json.dumps({**row, "metadata": counted}) for row in rows))
+    noted(tmp_path, input_tokens=30, output_tokens=10)
     prices = {
         "acme/grand": {"input_per_mtok": 100, "output_per_mtok": 400},
         "acme/petite": {"input_per_mtok": 1, "output_per_mtok": 4},
