@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -79,6 +80,8 @@ def main() -> None:
     try:
         app()
     except PromptMigrateError as error:
+        if os.environ.get("PROMPTMIGRATE_DEBUG") and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
         _fail(str(error), error.exit_code)
     except SystemExit as ended:
         if ended.code != _STOPPED:

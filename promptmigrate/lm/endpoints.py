@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -70,7 +69,6 @@ _LITELLM: Mapping[str, tuple[str, ...]] = {
     "hyperbolic": (),
     "lambda_ai": (),
 }
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +152,6 @@ def resolve(model: str, endpoints: Mapping[str, EndpointConfig]) -> tuple[Endpoi
         raise _unknown(provider, model, endpoints)
     key_env: tuple[str, ...]
     if config is not None and config.api_key_env:
-        if not _ENV_NAME.fullmatch(config.api_key_env):
-            # Not shown: someone who mixes this up has most likely pasted the key itself.
-            raise EndpointError(
-                f"endpoints.{provider}.api_key_env must be the name of an environment variable, not a key"
-            )
         key_env = (config.api_key_env,)
     elif through_litellm:
         key_env = () if base_url else _LITELLM.get(provider, (home_key,) if home_key else ())

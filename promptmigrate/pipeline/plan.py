@@ -74,7 +74,7 @@ class Plan:
         later = self.targets - 1 - target
         share = (target + 1) / self.targets
         rows = max(math.ceil(_GATE_KEPT * self.gate_rows), min(LEAST_GATE_ROWS, self.gate_rows))
-        gate = math.ceil(rows * self.gate_calls / self.gate_rows)
+        gate = self.opening(rows, "").gate_calls
         return BudgetConfig(
             calls=budget.calls and budget.calls - gate - self.spare_calls // 2 - later * self.search_calls,
             usd=budget.usd and max((budget.usd - self.gate_usd) * share, budget.usd * 0.1),

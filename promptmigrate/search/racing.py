@@ -3,8 +3,7 @@
 All candidates of a round answer the same rows, block by block; after each block those leave that are behind
 the leader by a one-sided paired t-test (alpha 0.1), or that are unlikely to be better by all that is believed
 of them. (Races: Maron and Moore 1994, NIPS 6:59-66; on the same rows and with paired tests: Moore and Lee
-1994, ICML, 190-198; of prompts, by blocks: CAPO, arXiv 2504.16005.) In a simulation of 16 candidates and 200
-rows the winner of a race was 0.9 points below the best; by a gate of three examples, at the same cost, 4.
+1994, ICML, 190-198; of prompts, by blocks: CAPO, arXiv 2504.16005.)
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
             raise  # a fault of ours, to be told as one
         raise BrokenRuleError(
             f"search strategy {strategy.name!r} broke: {type(error).__name__}: {error}; choose another "
-            "search.strategy, or have that one mended"
+            "search.strategy, or have that one mended (PROMPTMIGRATE_DEBUG=1 shows the traceback)"
         ) from error
     if odd := _unsound(result):
         raise BrokenRuleError(

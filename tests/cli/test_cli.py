@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from promptmigrate.cli import app
 from promptmigrate.config import load_config
+from promptmigrate.errors import UsageError
 from promptmigrate.gateway.route import PromptSnapshot
 from promptmigrate.types import Prompt
 
@@ -189,3 +191,23 @@ def test_a_folder_of_the_users_that_shadows_scorers_is_named(tmp_path: Path):
     assert result.returncode == 1
     assert str(tmp_path / "scorers") in result.stderr
     assert "rename" in result.stderr
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_the_cause_of_an_error_is_shown_where_it_is_asked_for(
+    debug: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def broken() -> None:
+        try:
+            raise ZeroDivisionError("in somebody's plug-in")
+        except ZeroDivisionError as error:
+            raise UsageError("the plug-in broke") from error
+
+    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.setenv("PROMPTMIGRATE_DEBUG", debug)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.endswith("promptmigrate: the plug-in broke\n")
+    assert ("ZeroDivisionError: in somebody's plug-in" in said) == bool(debug)
