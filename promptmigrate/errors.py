@@ -37,13 +37,13 @@ class UsageError(PromptMigrateError):
 class ConfigError(UsageError):
     """The experiment file is wrong.
 
-    ``file``, ``line`` (1-based) and ``key`` (dotted path) say where, as far as known.
+    ``file``, ``line`` (1-based) and ``key`` (dotted path) say where, as far as known; ``message`` says what.
     """
 
     def __init__(
         self, message: str, *, file: str | Path | None = None, line: int | None = None, key: str | None = None
     ) -> None:
-        self.file, self.line, self.key = file, line, key
+        self.message, self.file, self.line, self.key = message, file, line, key
         where = str(file) if file else ""
         if where and line:
             where += f":{line}"

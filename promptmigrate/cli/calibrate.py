@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptmigrate.cli.console import console, print_json
-from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs
+from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
 from promptmigrate.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scorers import Scorer
 
 
+@names_lines
 def calibrate(
     config: ConfigPath,
     labels: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from promptmigrate.cli.console import print_json
+from promptmigrate.cli.options import names_lines
 
 app = typer.Typer(no_args_is_help=True, help="The experiment file: its schema, and a check of one.")
 
@@ -21,6 +22,7 @@ def schema() -> None:
 
 
 @app.command("check")
+@names_lines
 def check(config: Annotated[Path, typer.Argument(help="The experiment file.")]) -> None:
     """Validate an experiment file without reading data or sending anything."""
     from promptmigrate.config import load_config, unknown_params

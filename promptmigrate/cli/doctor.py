@@ -58,7 +58,7 @@ def doctor(
 
 
 def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None]) -> None:
-    from promptmigrate.config import load_config
+    from promptmigrate.config import load_config, naming_lines
 
     loaded: list[Config] = []
 
@@ -73,8 +73,12 @@ def _check_experiment(path: Path, check: Callable[[str, Callable[[], str]], None
     from promptmigrate.pipeline.check import checks
     from promptmigrate.pipeline.strategies import asked_models
 
+    def lined(test: Callable[[], str]) -> str:
+        with naming_lines(path):
+            return test()
+
     for name, test in checks(config, path.parent):
-        check(name, test)
+        check(name, lambda test=test: lined(test))  # type: ignore[misc]
     check("MLflow store", lambda: _store(config.mlflow.tracking_uri))
 
     def prompt() -> str:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from promptmigrate.cli.console import ConsoleListener, console, print_json
-from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs
+from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
 
 
+@names_lines
 def evaluate(
     config: ConfigPath,
     variant: Annotated[

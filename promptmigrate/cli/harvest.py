@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from promptmigrate.cli.console import ConsoleListener, console, print_json
-from promptmigrate.cli.options import ConfigPath, Json
+from promptmigrate.cli.options import ConfigPath, Json, names_lines
 
 
+@names_lines
 def harvest(
     config: ConfigPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the dataset.")] = Path(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptmigrate.cli.console import ConsoleListener, console, print_json
-from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs
+from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
 
 if TYPE_CHECKING:
     from promptmigrate.pipeline import Run
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXIT = {"PROMOTE": 0, "REJECT": 100, "INCONCLUSIVE": 101}
 
 
+@names_lines
 def migrate(
     config: ConfigPath,
     runs: Runs = Path("runs"),

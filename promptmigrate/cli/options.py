@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -19,3 +21,18 @@ Record: TypeAlias = Annotated[
 Replay: TypeAlias = Annotated[
     Path | None, typer.Option("--replay", help="Answer every call from this recording; send nothing.")
 ]
+
+
+def names_lines(command: Callable[..., None]) -> Callable[..., None]:
+    """``command``, whose errors about a key of its experiment file ``config`` say file and line."""
+
+    @wraps(command)
+    def run(*, config: Path | None, **options: Any) -> None:
+        from promptmigrate.config import naming_lines
+
+        if config is None:
+            return command(config=config, **options)
+        with naming_lines(config):
+            return command(config=config, **options)
+
+    return run

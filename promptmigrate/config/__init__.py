@@ -6,7 +6,7 @@ key and, for an unknown key, the nearest one that exists.
 
 from __future__ import annotations
 
-from promptmigrate.config.load import inline_prompt, json_schema, load_config, parse_config
+from promptmigrate.config.load import inline_prompt, json_schema, load_config, naming_lines, parse_config
 from promptmigrate.config.params import unknown as unknown_params
 from promptmigrate.config.schema import Config
 from promptmigrate.config.sections import (
@@ -49,6 +49,7 @@ __all__ = [
     "inline_prompt",
     "json_schema",
     "load_config",
+    "naming_lines",
     "parse_config",
     "unknown_params",
 ]

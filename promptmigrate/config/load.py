@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -43,6 +44,27 @@ def load_config(path: str | Path) -> Config:
         ConfigError: the file cannot be read or something in it is wrong.
     """
     path = Path(path)
+    data, lines = _read(path)
+    return parse_config(data, lines=lines, file=path)
+
+
+@contextmanager
+def naming_lines(path: Path) -> Iterator[None]:
+    """Makes a :class:`ConfigError` that names a key of the file at ``path`` say the file and the line too.
+
+    Much can be told only beside data, plug-ins and the environment, by code that knows keys alone.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if error.file is not None or error.key is None:
+            raise
+        _, lines = _read(path)
+        place = tuple(int(part) if part.isdigit() else part for part in error.key.split("."))
+        raise ConfigError(error.message, file=path, line=_line(lines, place), key=error.key) from error
+
+
+def _read(path: Path) -> tuple[object, Lines]:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
@@ -50,10 +72,9 @@ def load_config(path: str | Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError("the experiment file is not UTF-8 text", file=path) from error
     try:
-        data, lines = parse_yaml(text)
+        return parse_yaml(text)
     except YAMLError as error:
         raise ConfigError(str(error), file=path, line=error.line) from error
-    return parse_config(data, lines=lines, file=path)
 
 
 def parse_config(data: object, *, lines: Lines | None = None, file: Path | None = None) -> Config:

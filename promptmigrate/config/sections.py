@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from promptmigrate.env_names import env_name
 
@@ -18,10 +18,25 @@ RedactKind = Literal["email", "phone", "card", "secret"]
 Change = Literal["instructions", "demos", "format", "temperature"]
 
 
+def _types(annotation: Any) -> set[Any]:
+    """The types that ``annotation`` is made of."""
+    return {annotation}.union(*map(_types, get_args(annotation)))
+
+
 class Section(BaseModel):
     """A mapping of known keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: object, info: ValidationInfo) -> object:
+        """Refuses true and false where a number belongs, which pydantic takes for 1 and 0."""
+        types = _types(cls.model_fields[info.field_name or ""].annotation)
+        given = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        if types & {int, float} and bool not in types and any(isinstance(item, bool) for item in given):
+            raise ValueError(f"a number belongs here, not {str(value).lower()}")
+        return value
 
 
 class PromptConfig(Section):
@@ -140,10 +155,10 @@ class DataConfig(Section):
     split: SplitConfig = Field(default_factory=SplitConfig)
 
 
-class ScorerConfig(BaseModel):
+class ScorerConfig(Section):
     """One scorer: ``use`` names it, the other keys are its options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     use: str
     weight: Positive = 1.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from promptmigrate.config import Config, ScorerConfig, unknown_params
-from promptmigrate.errors import ConfigError
+from promptmigrate.errors import ConfigError, UsageError
 from promptmigrate.lm.endpoints import check_url, resolve
 from promptmigrate.pipeline.measures import measures, models
 from promptmigrate.pipeline.prepare import check_guardrails
@@ -69,11 +70,31 @@ def _data(config: Config, folder: Path) -> str:
 def _endpoints(config: Config, folder: Path) -> str:
     for name, endpoint in config.endpoints.items():
         if endpoint.base_url is not None:
-            check_url(endpoint.base_url, name, allow_local=endpoint.allow_local)
+            with _keyed(f"endpoints.{name}.base_url"):
+                check_url(endpoint.base_url, name, allow_local=endpoint.allow_local)
     asked = models(config, measures(_settled(config), [_STANDS_IN], folder=folder))
     # Also of a source whose recorded answers are the yardstick: they are priced, and its route names it.
     source = [config.source.model] if config.source else []
     for model in (*asked, *source):
         if not model.startswith("replay/"):
-            resolve(model, config.endpoints)
+            with _keyed(_place(model, config)):
+                resolve(model, config.endpoints)
     return f"every one of {len(asked)} models has one"
+
+
+@contextmanager
+def _keyed(key: str | None) -> Iterator[None]:
+    """Makes what is wrong an error of the experiment's ``key``."""
+    try:
+        yield
+    except UsageError as error:
+        raise ConfigError(str(error), key=key) from error
+
+
+def _place(model: str, config: Config) -> str | None:
+    """The key that names ``model``; None for one that a scorer asks by itself."""
+    named = {f"targets.{n}.model": target.model for n, target in enumerate(config.targets)}
+    named |= {f"scorers.{n}.judge": scorer.judge or "" for n, scorer in enumerate(config.scorers)}
+    named["source.model"] = config.source.model if config.source else ""
+    named["search.reflection_model"] = config.search.reflection_model or ""
+    return next((key for key, known in named.items() if known == model), None)

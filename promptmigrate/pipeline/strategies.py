@@ -11,10 +11,13 @@ def check_strategy(config: Config) -> str:
     """The name of the strategy.
 
     Raises:
-        ConfigError: ``search.may_change`` leaves it nothing to change.
-        UsageError: there is no such strategy, or the package that offers it is broken.
+        ConfigError: there is no such strategy, the package that offers it is broken, or
+            ``search.may_change`` leaves it nothing to change.
     """
-    made = strategy(config.search.strategy)
+    try:
+        made = strategy(config.search.strategy)
+    except UsageError as error:
+        raise ConfigError(str(error), key="search.strategy") from error
     able, may = changes(made), config.search.may_change
     if able.isdisjoint(may):
         others = [name for name in names() if name != made.name and not _idle(name, may)]

@@ -98,6 +98,7 @@ def test_check_takes_what_migrate_would_take(tmp_path: Path):
         ("source: {model: sim/triage-large}\n", "", "no source.model says what it runs"),
         ("scores: {}", "scores: {safety: 0.01}", "'safety', which is no scorer"),
         ("reflective", "gepaa", "did you mean 'gepa'"),
+        ("strategy: reflective", "may_change: []", "x.yaml:8: search.may_change is []"),
         ("a.jsonl", "nope.jsonl", "there is no file nope.jsonl"),
         ("mine/small", "mone/small", "no endpoint for model 'mone/small'"),
         ("https://example.org", "example.org", "must start with https://"),
@@ -115,6 +116,7 @@ def test_check_and_doctor_refuse_what_migrate_refuses(tmp_path: Path, old: str, 
         result = run(tmp_path, *command)
         assert result.returncode == 2
         assert said in result.stderr
+        assert "x.yaml:" in result.stderr, "the line is named"
     assert "pw@" not in result.stderr
 
 
