@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from promptmigrate.decide.changes import differences
+from promptmigrate.decide.rogan_gladen import JudgeErrors
 from promptmigrate.errors import StorageError
 from promptmigrate.files import digest
 
@@ -52,9 +53,13 @@ class Looks:
     """Settings that are others than in an earlier opening: ``gate.margin (0.05 -> 0.1)``."""
 
 
-def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What an experiment (as JSON data) asks of a candidate, to be recorded with an opening."""
-    return {name: config.get(name) for name in _SETTINGS}
+def settings_of(config: Mapping[str, Any], judge_errors: JudgeErrors | None = None) -> dict[str, Any]:
+    """What an experiment (as JSON data) asks of a candidate, to be recorded with an opening.
+
+    ``judge_errors``: what a calibration card says; the experiment names only its file.
+    """
+    known = {"calibration": judge_errors.to_json()} if judge_errors else {}
+    return {name: config.get(name) for name in _SETTINGS} | known
 
 
 def looks(openings: Sequence[Opening], *, run: str, candidate_digest: str) -> Looks:

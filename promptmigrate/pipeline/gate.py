@@ -117,7 +117,7 @@ def run_gate(
         candidate_digest=candidates[0].digest
         if len(candidates) == 1
         else digest([candidate.digest for candidate in candidates]),
-        settings=redact_value(settings_of(config.model_dump(mode="json")), ("secret",))[0],
+        settings=redact_value(settings_of(config.model_dump(mode="json"), trust.errors), ("secret",))[0],
     )
     asked = ([production] if plan.rerun else []) + list(candidates)
     measured = evaluator.run(asked, rows, phase="gate", repeats=plan.repeats)

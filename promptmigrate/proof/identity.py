@@ -185,5 +185,5 @@ def check_openings(bundle: Contents) -> Iterator[Finding]:
     ):
         yield from compare("rules.json", said[name], value, field=name)
     if own.settings is not None and comparable(bundle):
-        wanted = settings_of(bundle.config)
+        wanted = settings_of(bundle.config, bundle.rules.judge_errors)
         yield from compare("openings.json", dict(own.settings), wanted, field="settings")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promptmigrate.decide import Looks, looks, open_test, read_openings
+from promptmigrate.decide import JudgeErrors, Looks, looks, open_test, read_openings, settings_of
 from promptmigrate.errors import StorageError
 
 
@@ -42,6 +42,21 @@ def test_candidates_are_counted_once_and_decisions_by_what_was_asked(tmp_path):
     assert other == Looks(decisions=3, candidates=2, changed=("gate.margin (0.1 -> 0.2)",))
     back = looked(path, "run 5", "other")
     assert back == Looks(decisions=4, candidates=2, changed=("gate.margin (0.2 -> 0.1)",))
+
+
+def test_a_judge_that_was_calibrated_anew_after_a_look_is_another_setting(tmp_path):
+    config = {"gate": {"margin": 0.1}, "scorers": [{"use": "correctness", "calibration": "card.json"}]}
+    told = []
+    for run, missed in enumerate((2, 2, 9)):
+        card = JudgeErrors(true_positive=40, false_negative=missed, false_positive=3, true_negative=30)
+        found = settings_of(config, card)
+        path = tmp_path / "openings.jsonl"
+        told.append(open_test(path, split_digest="s", run=f"{run}", candidate_digest="c", settings=found))
+    assert [(looks.decisions, looks.changed) for looks in told] == [
+        (1, ()),
+        (1, ()),
+        (2, ("calibration.false_negative (2 -> 9)",)),
+    ]
 
 
 def test_a_resume_is_told_what_it_was_told_first(tmp_path):
