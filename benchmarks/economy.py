@@ -70,7 +70,7 @@ def reach(worlds: Sequence[World], options: argparse.Namespace) -> list[Found]:
     """The first of the growing budgets at which ours reaches 95 % of the optimum."""
 
     def one(world: World, seed: int) -> Found:
-        goal = 0.95 * search.optimum(world, seed)
+        goal = 0.95 * search.bounds(world.name, seed)["optimum"]
         scores: dict[int, float] = {}
         for calls in GROWING:
             if calls > options.most:
