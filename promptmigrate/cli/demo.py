@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MARK = ".promptmigrate-demo"
 _NAME = "support_triage"
-_CALLS = 1200
+_CALLS = 1600
 _SERVED = 300
 
 

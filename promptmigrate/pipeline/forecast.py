@@ -28,6 +28,8 @@ _JUDGED = 0.5
 """Share of the answers that a judge is asked about: what is the same as the reference need not be."""
 _WRITTEN = 300.0
 """Tokens of a proposal."""
+_SHOWN = 2500.0
+"""Tokens of the rows that it shows beside failures, at most."""
 _BEGINS = 0.1
 """Share of what was planned that even a search makes whose first request for a proposal does not fit."""
 _MORE_ROWS = 1.3
@@ -168,7 +170,8 @@ def _costs(parts: Sequence[_Part], door: Door) -> list[tuple[_Part, float]]:
 
 def _letter(config: Config, known: Expected) -> Call:
     """One request for a proposal."""
-    return Call(input=400.0 + 1.2 * grown(config, known).input, output=_WRITTEN)
+    shown = min(_SHOWN, habit(config).shown * (known.row + known.call.output))
+    return Call(input=400.0 + 1.2 * grown(config, known).input + shown, output=_WRITTEN)
 
 
 def _opened(plan: Plan) -> Range:

@@ -24,12 +24,14 @@ class Habit(NamedTuple):
     """How near it comes to all calls that it has, on average: 0 stops with ``least``."""
     doubt: float = 0.5
     """Relative standard deviation of what one call costs."""
+    shown: int = 0
+    """Rows that a request for a proposal shows with their answers, beside failures."""
 
 
 _CHOSEN = 1.4
 """Times the growth of the average candidate."""
 _HABITS = {
-    "reflective": Habit(5.5, 180.0, 0.022, persists=0.7),
+    "reflective": Habit(5.5, 180.0, 0.03, persists=0.7, shown=25),
     "gepa": Habit(0.0, 170.0, 0.08, doubt=0.5),
     "copro": Habit(0.0, 350.0, 0.07, least=50.0, persists=0.35, doubt=0.9),
     "metaprompt": Habit(0.0, 20.0, 0.02, least=90.0, persists=0.1, doubt=0.6),

@@ -25,6 +25,8 @@ _INPUT_CHARS = 700
 _ANSWER_CHARS = 400
 _SHOWN = 12
 """Failing rows in a report without focus."""
+_KNOWN, _KNOWN_CHARS = 25, 10_000
+"""Further rows of which only the expected answer is shown, and about how many characters of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,23 @@ def keep_text(report: Report, *, draws: Sequence[object]) -> str:
             f"Answer (right): {one_line(row.cell.text, 160)}"
         )
     return "\n".join(lines)
+
+
+def known_text(rows: Sequence[Example], *, draws: Sequence[object], limit: int = _KNOWN_CHARS) -> str:
+    """Some of ``rows`` with what is expected, about ``limit`` characters at most.
+
+    Who sees inputs with their answers finds rules too, without a call of the target model (Honovich et al.
+    2022, Instruction Induction, arXiv 2205.10782).
+    """
+    texts: list[str] = []
+    for example in sorted(rows, key=lambda e: draw(*draws, "known", e.id))[:_KNOWN]:
+        expected = shorten(template.as_text(example.expected), _ANSWER_CHARS)
+        text = f"Input: {shorten(inputs_text(example), _INPUT_CHARS)}\nExpected answer: {expected}"
+        limit -= len(text)
+        if limit < 0:
+            break
+        texts.append(text)
+    return "\n\n".join(texts)
 
 
 def inputs_text(example: Example) -> str:

@@ -39,6 +39,7 @@ class ImproveInstructions(dspy.Signature):  # type: ignore[misc]
     fixed_part: str = dspy.InputField(desc="Fixed part, sent with the instructions; it stays as it is")
     task_facts: str = dspy.InputField(desc="What is known of a good answer")
     failure_report: str = dspy.InputField(desc="How the model does with the current instructions")
+    known_answers: str = dspy.InputField(desc="What is expected for other inputs")
     must_keep: str = dspy.InputField(desc="What works and must not break")
     model_notes: str = dspy.InputField(desc="Habits of this model")
     tried: str = dspy.InputField(desc="Already tried without success")

@@ -12,7 +12,7 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.combine import unrepeated
 from promptmigrate.search.contract import Contract
-from promptmigrate.search.failures import Report, keep_text, render
+from promptmigrate.search.failures import Report, keep_text, known_text, render
 from promptmigrate.search.hints import hints_for
 from promptmigrate.search.text import one_line, tokens_of
 
@@ -116,12 +116,21 @@ class Writer:
             "fixed_part": anatomy.frame,
             "task_facts": "\n".join(f"- {fact}" for fact in self._facts()),
             "failure_report": "" if job.mode == "hints" else render(job.report, focus=focus, draws=job.draws),
+            "known_answers": "" if job.mode == "hints" else self._known(job),
             "must_keep": keep_text(job.report, draws=job.draws),
             "model_notes": "\n".join(f"- {note}" for note in notes),
             "tried": "\n".join(f"- {line}" for line in tried),
             "another_prompt": job.other.instructions if job.other else "",
             "assignment": self._assignment(job),
         }
+
+    def _known(self, job: Job) -> str:
+        """Train rows whose answers teach something besides the failures."""
+        if self._contract is None:
+            return ""  # what this prompt should answer is not known
+        shown = job.report.failing_ids | {demo.example for demo in job.parent.demos}
+        rest = [e for e in self._problem.train if e.id not in shown and e.expected not in (None, "")]
+        return known_text(rest, draws=job.draws)
 
     def _facts(self) -> Sequence[str]:
         return self._contract.facts if self._contract else ()
