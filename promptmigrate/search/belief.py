@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TEXT = 0.03
 """Variance between instructions that have no sentence in common."""
-DEMOS = 0.02
+DEMOS = 0.035
 """Variance between having demos and having none."""
 OWN = 0.001
 """Variance of what belongs to one combination of instructions, demos and parameters alone."""
