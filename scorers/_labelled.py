@@ -61,14 +61,16 @@ def load_labelled(source: str | Path | Rows, *, columns: Mapping[str, str] | Non
 def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
     import csv
 
+    # The limit is the process's own: nothing is given away before it is put back.
     limit = csv.field_size_limit(_LONGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                # An empty cell says nothing, but an empty output is one.
-                yield f"{path.name}, row {number}", {k: v for k, v in row.items() if k is not None}
+            rows = list(csv.DictReader(file))
     finally:
         csv.field_size_limit(limit)
+    for number, row in enumerate(rows, 2):
+        # An empty cell says nothing, but an empty output is one.
+        yield f"{path.name}, row {number}", {k: v for k, v in row.items() if k is not None}
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Any]]:

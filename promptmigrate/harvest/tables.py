@@ -102,12 +102,11 @@ def _object(text: str) -> dict[str, Any] | str:
 
 def _csv(path: Path) -> Iterator[Row]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    # The limit is the csv module's own global: put back whatever it was.
-    before = csv.field_size_limit(MAX_CELL_CHARS)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
-            header = next(reader, None)
+            lines = _cells(reader)
+            header = next(lines, None)
             if not header or not any(name.strip() for name in header):
                 raise DataError("the first line must name the columns", file=path)
             header = [name.strip() for name in header]
@@ -115,7 +114,7 @@ def _csv(path: Path) -> Iterator[Row]:
             if double:
                 raise DataError(f"column {sorted(double)[0]!r} appears twice in the first line", file=path)
             number, line = 0, reader.line_num + 1
-            for cells in reader:
+            for cells in lines:
                 if cells:
                     number += 1
                     row = Row(
@@ -132,8 +131,20 @@ def _csv(path: Path) -> Iterator[Row]:
                 line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"not valid CSV near line {reader.line_num}: {error}", file=path) from error
-    finally:
-        csv.field_size_limit(before)
+
+
+def _cells(lines: Iterator[list[str]]) -> Iterator[list[str]]:
+    """``lines`` of a csv reader. The limit of a cell is the process's: it is ours only while a line is read,
+    since a reader may be left half way, or read in turns with another one."""
+    while True:
+        before = csv.field_size_limit(MAX_CELL_CHARS)
+        try:
+            cells = next(lines, None)
+        finally:
+            csv.field_size_limit(before)
+        if cells is None:
+            return
+        yield cells
 
 
 def _parquet(path: Path) -> Iterator[Row]:

@@ -10,12 +10,16 @@ from scorers._errors import ScorerSpecError
 from scorers._measures._valid import Problem, Valid
 from scorers._text import clip
 
+_LONGEST = 131_072
+"""Characters of a field: the limit that Python's reader starts with. It is the process's, and whoever raises
+it must not change what an answer is worth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvValid(Valid):
     """1.0 where the output is a table: every row as wide as the first one, quotes closed, else 0.0.
 
-    Blank lines do not count. Fields longer than 131,072 characters are refused, as Python's reader does.
+    Blank lines do not count. Fields longer than 131,072 characters are refused, as by Python's reader.
 
     Kinds of evidence: ``match``, ``empty``, ``invalid_csv``, ``fenced_csv``, ``ragged_rows`` (``row`` is
     the first one), ``wrong_columns``, ``too_few_rows``, ``too_many_rows``.
@@ -61,6 +65,8 @@ class CsvValid(Valid):
             for row in reader:
                 if not row:
                     continue
+                if len(max(row, key=len)) > _LONGEST:
+                    raise csv.Error(f"field larger than field limit ({_LONGEST})")
                 if not rows:
                     first, width = row, len(row)
                 elif len(row) != width:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from datetime import date
@@ -13,6 +14,7 @@ import pytest
 from promptmigrate.config import DataConfig
 from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.harvest import Harvest, harvest, read_dataset, write_dataset
+from promptmigrate.harvest.tables import read_rows
 from promptmigrate.types import Prompt
 from tests.harvest.conftest import PROMPT
 
@@ -306,3 +308,15 @@ def test_the_profile_warns_of_a_row_that_is_far_longer_than_the_others(from_file
     assert warning.startswith("the longest row has 1,000,001 characters of input, half of the rows at most 2")
     assert "rows.jsonl" in warning
     assert from_file("rows.jsonl", rows(40_000)).profile.warnings == ()
+
+
+def test_files_that_are_read_in_turns_or_left_half_way_change_no_limit_of_the_process(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    path = tmp_path / "rows.csv"
+    path.write_text("ticket,label\n" + f"{'x' * 200_000},a\n" * 3)
+    one, other = read_rows(path), read_rows(path)
+    next(one), next(other)
+    assert csv.field_size_limit() == before
+    assert len(list(one)) == 2
+    assert len(next(other).values["ticket"]) == 200_000
+    assert csv.field_size_limit() == before

@@ -1,3 +1,4 @@
+import csv
 import importlib.util
 import json
 import warnings
@@ -175,6 +176,18 @@ def test_xml_valid(options, output, kind):
 )
 def test_csv_valid(options, output, kind):
     assert found(csv_valid(**options)(output=output)) == (float(kind == "match"), kind)
+
+
+def test_csv_valid_is_the_same_whatever_the_limit_of_the_process():
+    found = []
+    for limit in (131_072, 10_000_000):
+        before = csv.field_size_limit(limit)
+        try:
+            found += [csv_valid()(output=f"a,b\n{'x' * n},1") for n in (131_072, 131_073)]
+        finally:
+            csv.field_size_limit(before)
+    assert found[:2] == found[2:]
+    assert [score.value for score in found[:2]] == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
