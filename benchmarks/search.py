@@ -43,7 +43,7 @@ from benchmarks.worlds.provider import Provider, score  # noqa: E402
 MOST = 100
 """Train rows, and validation rows, that there are."""
 TEST = 3000
-"""Test rows. The draw of 300 alone spreads the scores of one good prompt by 0.014 over seeds."""
+"""Test rows. The draw of 300 alone would spread the scores of a good prompt by 0.015 over seeds."""
 GRACE = 0.10
 SLOW = 8.0
 """A run may take this many times its forecast."""

@@ -20,6 +20,7 @@ from promptmigrate.pipeline.estimate import edge
 from promptmigrate.pipeline.habits import Habit, grown, habit
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.tokens import Call, Expected, expected
+from promptmigrate.search.failures import KNOWN_CHARS
 from promptmigrate.types import Dataset, Prompt
 
 _Z = 1.645
@@ -28,7 +29,7 @@ _JUDGED = 0.5
 """Share of the answers that a judge is asked about: what is the same as the reference need not be."""
 _WRITTEN = 300.0
 """Tokens of a proposal."""
-_SHOWN = 2500.0
+_SHOWN = KNOWN_CHARS / 4
 """Tokens of the rows that it shows beside failures, at most."""
 _BEGINS = 0.1
 """Share of what was planned that even a search makes whose first request for a proposal does not fit."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from promptmigrate.config import Config
 from promptmigrate.pipeline.strategies import reflection_model
 from promptmigrate.pipeline.tokens import TURN_TOKENS, Call, Expected
+from promptmigrate.search.failures import KNOWN
 
 
 class Habit(NamedTuple):
@@ -31,7 +32,7 @@ class Habit(NamedTuple):
 _CHOSEN = 1.4
 """Times the growth of the average candidate."""
 _HABITS = {
-    "reflective": Habit(5.5, 180.0, 0.03, persists=0.7, shown=25),
+    "reflective": Habit(5.5, 180.0, 0.03, persists=0.7, shown=KNOWN),
     "gepa": Habit(0.0, 170.0, 0.08, doubt=0.5),
     "copro": Habit(0.0, 350.0, 0.07, least=50.0, persists=0.35, doubt=0.9),
     "metaprompt": Habit(0.0, 20.0, 0.02, least=90.0, persists=0.1, doubt=0.6),

@@ -25,7 +25,7 @@ _INPUT_CHARS = 700
 _ANSWER_CHARS = 400
 _SHOWN = 12
 """Failing rows in a report without focus."""
-_KNOWN, _KNOWN_CHARS = 25, 10_000
+KNOWN, KNOWN_CHARS = 25, 10_000
 """Further rows of which only the expected answer is shown, and about how many characters of them."""
 
 
@@ -162,14 +162,14 @@ def keep_text(report: Report, *, draws: Sequence[object]) -> str:
     return "\n".join(lines)
 
 
-def known_text(rows: Sequence[Example], *, draws: Sequence[object], limit: int = _KNOWN_CHARS) -> str:
+def known_text(rows: Sequence[Example], *, draws: Sequence[object], limit: int = KNOWN_CHARS) -> str:
     """Some of ``rows`` with what is expected, about ``limit`` characters at most.
 
     Who sees inputs with their answers finds rules too, without a call of the target model (Honovich et al.
     2022, Instruction Induction, arXiv 2205.10782).
     """
     texts: list[str] = []
-    for example in sorted(rows, key=lambda e: draw(*draws, "known", e.id))[:_KNOWN]:
+    for example in sorted(rows, key=lambda e: draw(*draws, "known", e.id))[:KNOWN]:
         expected = shorten(template.as_text(example.expected), _ANSWER_CHARS)
         text = f"Input: {shorten(inputs_text(example), _INPUT_CHARS)}\nExpected answer: {expected}"
         limit -= len(text)
