@@ -190,10 +190,10 @@ def _host(url: str) -> str | None:
 def _unknown(provider: str, model: str, endpoints: Mapping[str, EndpointConfig]) -> EndpointError:
     known = [*endpoints, *_DIRECT, *_LITELLM, "sim", "replay"]
     near = difflib.get_close_matches(provider, known, n=1, cutoff=0.7)
-    hint = f"did you mean '{near[0]}/{model.partition('/')[2]}'?" if near else "it is not a known provider"
-    return EndpointError(
-        f"no endpoint for model '{model}': {hint}; otherwise set endpoints.{provider}.base_url"
-    )
+    hint = "no such provider is known;"
+    if near:
+        hint = f"did you mean '{near[0]}/{model.partition('/')[2]}'? Otherwise"
+    return EndpointError(f"no endpoint for model '{model}': {hint} set endpoints.{provider}.base_url")
 
 
 def check_url(url: str, name: str, *, allow_local: bool) -> str:
