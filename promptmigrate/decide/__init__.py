@@ -12,7 +12,16 @@ from promptmigrate.decide.gate import decide
 from promptmigrate.decide.holm import holm
 from promptmigrate.decide.interval import BoundedMean, bounded_mean
 from promptmigrate.decide.mcnemar import mcnemar
-from promptmigrate.decide.openings import Looks, Opening, looks, open_test, read_openings, settings_of
+from promptmigrate.decide.openings import (
+    Looks,
+    Opening,
+    looks,
+    open_test,
+    read_openings,
+    related,
+    row_keys,
+    settings_of,
+)
 from promptmigrate.decide.permutation import Permutation, permutation
 from promptmigrate.decide.power import rows_needed
 from promptmigrate.decide.ppi import LabelledMean, labelled_mean
@@ -84,6 +93,8 @@ __all__ = [
     "quantile",
     "quantile_ratio",
     "read_openings",
+    "related",
+    "row_keys",
     "rows_needed",
     "settings_of",
     "slices_of",

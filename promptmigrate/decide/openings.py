@@ -2,7 +2,8 @@
 
 Test rows judge honestly once. Every further candidate shown to the same rows makes a lucky pass likelier, and
 so does every change of what is asked of one that was shown to them already. So each opening is written down
-*before* the rows are looked at, with the settings of its gate, and shown with the verdict.
+*before* the rows are looked at, with the settings of its gate, and shown with the verdict. Rows are known by
+what they ask and expect: a split that gained a row, or lost one, is still the split that was looked at.
 
 The registry is a JSONL file that only grows: one line per opening, flushed to disk before the call returns.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,12 @@ from promptmigrate.decide.changes import differences
 from promptmigrate.decide.rogan_gladen import JudgeErrors
 from promptmigrate.errors import StorageError
 from promptmigrate.files import digest
+from promptmigrate.types import Example
 
+SHARED = 0.1
+"""Share of its rows that an opening has in common with an earlier one, from which that one counts."""
+_KEY = 16
+"""Hex digits of a row's key."""
 _SETTINGS = ("source", "scorers", "gate")
 """Sections of an experiment that say what production is and what is asked of a candidate."""
 
@@ -39,6 +45,14 @@ class Opening:
     """When, ISO 8601 in UTC."""
     settings: Mapping[str, Any] | None = None
     """What its gate asked for, see :func:`settings_of`; None where that was not recorded."""
+    rows: tuple[str, ...] | None = None
+    """The rows that were looked at, see :func:`row_keys`; None where that was not recorded."""
+
+    def seen(self, split_digest: str, rows: Collection[str]) -> frozenset[str]:
+        """Those of ``rows``, which are from the split of that digest, that this opening looked at."""
+        if self.split_digest == split_digest:
+            return frozenset(rows)
+        return frozenset(rows).intersection(self.rows or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +63,8 @@ class Looks:
     """Candidates, each as often as it was decided on under other settings: each could pass by luck."""
     candidates: int
     """Different ones; several that were decided together are one."""
+    seen: float
+    """Share of the rows that some earlier one was decided on."""
     changed: tuple[str, ...]
     """Settings that are others than in an earlier opening: ``gate.margin (0.05 -> 0.1)``."""
 
@@ -59,11 +75,28 @@ def settings_of(config: Mapping[str, Any], judge_errors: JudgeErrors | None = No
     ``judge_errors``: what a calibration card says; the experiment names only its file.
     """
     known = {"calibration": judge_errors.to_json()} if judge_errors else {}
+    # Elsewhere the model of the same name is another one, and a price decides on what a candidate costs.
+    places = {name: endpoint.get("base_url") for name, endpoint in (config.get("endpoints") or {}).items()}
+    known |= {
+        name: given for name, given in (("endpoints", places), ("prices", config.get("prices"))) if given
+    }
     return {name: config.get(name) for name in _SETTINGS} | known
 
 
+def row_keys(rows: Iterable[Example]) -> tuple[str, ...]:
+    """A key for each of ``rows``, by what it asks and expects; sorted."""
+    found = (digest([row.id, row.expected]).removeprefix("sha256:")[:_KEY] for row in rows)
+    return tuple(sorted(found))
+
+
+def related(openings: Iterable[Opening], *, split_digest: str, rows: Collection[str]) -> tuple[Opening, ...]:
+    """Those of ``openings`` that looked at this split, or at :data:`SHARED` or more of its ``rows``."""
+    enough = max(1.0, SHARED * len(rows))
+    return tuple(one for one in openings if len(one.seen(split_digest, rows)) >= enough)
+
+
 def looks(openings: Sequence[Opening], *, run: str, candidate_digest: str) -> Looks:
-    """What ``openings`` of one split say of this one; what was opened later changes nothing of it.
+    """What ``openings``, all :func:`related`, say of this one; what was opened later changes nothing of it.
 
     Raises:
         ValueError: it is not among them.
@@ -76,9 +109,12 @@ def looks(openings: Sequence[Opening], *, run: str, candidate_digest: str) -> Lo
         raise ValueError("this opening is not on record")
     *earlier, own = openings[: place + 1]
     told = [one.settings for one in earlier if one.settings is not None and own.settings is not None]
+    rows = own.rows or ("",)  # where they were not recorded, all or none
+    seen = frozenset[str]().union(*(one.seen(own.split_digest, rows) for one in earlier))
     return Looks(
         decisions=len({(one.candidate_digest, _asked(one)) for one in (*earlier, own)}),
         candidates=len({one.candidate_digest for one in (*earlier, own)}),
+        seen=len(seen) / len(frozenset(rows)),
         changed=tuple(
             dict.fromkeys(line for settings in told for line in differences(settings, own.settings))
         ),
@@ -91,9 +127,15 @@ def _asked(opening: Opening) -> str:
 
 
 def open_test(
-    registry_file: Path, *, split_digest: str, run: str, candidate_digest: str, settings: Mapping[str, Any]
+    registry_file: Path,
+    *,
+    split_digest: str,
+    rows: Sequence[str],
+    run: str,
+    candidate_digest: str,
+    settings: Mapping[str, Any],
 ) -> Looks:
-    """Record that a candidate of a run is about to see the split, and say who has before.
+    """Record that a candidate of a run is about to see ``rows`` of the split, and say who has before.
 
     The same run and candidate again is a resume, not a new opening: it is not written twice, and is told
     what it was told first.
@@ -109,7 +151,7 @@ def open_test(
     try:
         with _locked(handle):
             raw = registry_file.read_bytes()
-            seen = [one for one in _parse(raw, registry_file) if one.split_digest == split_digest]
+            seen = list(related(_parse(raw, registry_file), split_digest=split_digest, rows=rows))
             if (run, candidate_digest) not in {(one.run, one.candidate_digest) for one in seen}:
                 opening = Opening(
                     split_digest=split_digest,
@@ -117,6 +159,7 @@ def open_test(
                     candidate_digest=candidate_digest,
                     at=datetime.now(UTC).isoformat(timespec="seconds"),
                     settings=settings,
+                    rows=tuple(rows),
                 )
                 line = json.dumps(asdict(opening), ensure_ascii=False) + "\n"
                 # A crash may have left half a line: it is closed off, so that it harms only itself.
@@ -131,20 +174,18 @@ def open_test(
         os.close(handle)
 
 
-def read_openings(registry_file: Path, *, split_digest: str | None = None) -> tuple[Opening, ...]:
-    """All recorded openings, oldest first; of one split if given. Empty if there is no registry yet.
+def read_openings(registry_file: Path) -> tuple[Opening, ...]:
+    """All recorded openings, oldest first. Empty if there is no registry yet.
 
     Raises:
         StorageError: the registry cannot be read.
     """
     try:
-        raw = registry_file.read_bytes()
+        return tuple(_parse(registry_file.read_bytes(), registry_file))
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise StorageError(f"{registry_file} cannot be read: {error.strerror or error}") from error
-    openings = _parse(raw, registry_file)
-    return tuple(o for o in openings if split_digest is None or o.split_digest == split_digest)
 
 
 def _parse(raw: bytes, path: Path) -> list[Opening]:
@@ -159,15 +200,19 @@ def _parse(raw: bytes, path: Path) -> list[Opening]:
             continue
         texts = ("split_digest", "run", "candidate_digest", "at")
         settings = record.get("settings") if isinstance(record, dict) else None
+        rows = record.get("rows") if isinstance(record, dict) else None
         if (
             not isinstance(record, dict)
             or not all(isinstance(record.get(name), str) for name in texts)
             or not isinstance(settings, dict | None)
+            or not isinstance(rows, list | None)
+            or not all(isinstance(row, str) for row in rows or ())
         ):
             raise StorageError(
                 f"{path}:{number}: not a record of a test opening; restore the file from a backup"
             )
-        openings.append(Opening(**{name: record[name] for name in texts}, settings=settings))
+        kept = None if rows is None else tuple(rows)
+        openings.append(Opening(**{name: record[name] for name in texts}, settings=settings, rows=kept))
     return openings
 
 

@@ -179,19 +179,20 @@ def warn(
 def _warn_of_openings(rules: Rules) -> list[str]:
     """What it means that these rows have been decided on before."""
     openings, candidates = rules.test_openings, rules.test_candidates
+    rows = "These test rows" if rules.test_seen == 1.0 else f"{percent(rules.test_seen)} of these test rows"
     found = []
     if openings > 1:
         luck = 1.0 - (0.5 + rules.confidence / 2) ** openings
         judged = plural(candidates, "candidate") if candidates > 1 else "this candidate"
         times = f" in {openings} decisions" if openings > candidates else ""
         found.append(
-            f"These test rows have now judged {judged}{times}; the chance that one of them would pass by "
+            f"{rows} have now judged {judged}{times}; the chance that one of them would pass by "
             f"luck alone is up to {percent(luck)} instead of {percent(0.5 - rules.confidence / 2)}. Collect "
             "fresh test rows before the next attempt."
         )
     if rules.changed_settings:
         found.append(
-            "These test rows were decided on before under other settings: "
+            f"{rows} were decided on before under other settings: "
             f"{'; '.join(rules.changed_settings)}. What is changed after rows were seen may have been "
             "changed to suit them; only fresh test rows show that it was not."
         )

@@ -51,6 +51,8 @@ class Rules:
     settings were others."""
     test_candidates: int = 1
     """How many candidates that were."""
+    test_seen: float = 0.0
+    """Share of these test rows that were decided on before."""
     changed_settings: tuple[str, ...] = ()
     """Settings that were others when these rows were decided on before: ``gate.margin (0.05 -> 0.1)``."""
     judges: Judges = "calibrated"
@@ -122,6 +124,8 @@ def _check_numbers(rules: Rules) -> None:
         raise UsageError(f"gate.confidence is {rules.confidence!r}; it must be at least 0.5 and below 1")
     if not _number(rules.max_missing) or not 0.0 <= rules.max_missing <= 1.0:
         raise UsageError(f"gate.max_missing is {rules.max_missing!r}; it must be within [0, 1]")
+    if not _number(rules.test_seen) or not 0.0 <= rules.test_seen <= 1.0:
+        raise UsageError(f"gate.test_seen is {rules.test_seen!r}; it must be within [0, 1]")
     for name in ("min_slice_rows", "min_rows", "test_openings", "test_candidates"):
         value = getattr(rules, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

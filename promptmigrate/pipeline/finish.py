@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import scorers
-from promptmigrate.decide import Opening, read_openings
+from promptmigrate.decide import Opening, read_openings, related, row_keys
 from promptmigrate.lm import Price
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
@@ -103,7 +103,11 @@ def _prices(work: record.Work) -> dict[str, Price]:
 
 
 def _openings(work: record.Work) -> tuple[Opening, ...]:
-    """The openings of the test rows up to that of this run; what comes later is not its evidence."""
-    found = read_openings(work.gate.registry, split_digest=work.dataset.split_digest("test"))
+    """The openings of these test rows up to that of this run; what comes later is not its evidence."""
+    found = related(
+        read_openings(work.gate.registry),
+        split_digest=work.dataset.split_digest("test"),
+        rows=row_keys(work.gate.rows),
+    )
     own = max((place for place, one in enumerate(found) if one.run == work.run.id), default=len(found) - 1)
     return tuple(found[: own + 1])

@@ -15,6 +15,7 @@ from promptmigrate.decide import (
     Verdict,
     decide_all,
     open_test,
+    row_keys,
     settings_of,
     slices_of,
 )
@@ -112,6 +113,7 @@ def run_gate(
     opened = open_test(
         openings,
         split_digest=dataset.split_digest("test"),
+        rows=row_keys(rows),
         run=run,
         # Candidates that are looked at together are corrected for together: one opening.
         candidate_digest=candidates[0].digest
@@ -190,6 +192,7 @@ def rules_of(config: Config, dataset: Dataset, *, plan: Plan, opened: Looks, tru
         max_missing=gate.max_missing,
         test_openings=opened.decisions,
         test_candidates=opened.candidates,
+        test_seen=opened.seen,
         changed_settings=opened.changed,
         judges=gate.judges,
         uncalibrated=trust.uncalibrated,

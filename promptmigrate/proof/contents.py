@@ -212,7 +212,7 @@ def read(manifest: Manifest, entries: Mapping[str, bytes]) -> Contents:
         table=values["table.json"],
         costs=shaped(Costs, values["costs.json"], file="costs.json"),
         openings=tuple(
-            Opening(**shaped(OpeningEntry, value, file="openings.json", row=number).model_dump())
+            shaped(OpeningEntry, value, file="openings.json", row=number).opening()
             for number, value in enumerate(values["openings.json"], 1)
         ),
         endpoints=endpoints_of(values["config.json"]),

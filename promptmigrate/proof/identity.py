@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from promptmigrate.decide import Rules, looks, settings_of
+from promptmigrate.decide import Rules, looks, related, row_keys, settings_of
 from promptmigrate.errors import ConfigError
 from promptmigrate.files import digest
 from promptmigrate.proof.contents import Contents
@@ -161,8 +161,10 @@ def comparable(bundle: Contents) -> bool:
 
 def check_openings(bundle: Contents) -> Iterator[Finding]:
     """This gate's opening is on record with its settings, and what came before it is what the rules say."""
-    test = bundle.manifest.digests.get("test")
-    mine = [opening for opening in bundle.openings if opening.split_digest == test]
+    test = bundle.manifest.digests.get("test", "")
+    examples = (bundle.examples.get(pair.example) for pair in bundle.pairs)
+    rows = row_keys(example for example in examples if example is not None)
+    mine = related(bundle.openings, split_digest=test, rows=rows)
     together = [other.stated_digest for other in bundle.others]
     together.insert(bundle.manifest.place, bundle.candidate.digest)
     # Candidates that were decided together were one opening.
@@ -181,9 +183,11 @@ def check_openings(bundle: Contents) -> Iterator[Finding]:
     for name, value in (
         ("test_openings", found.decisions),
         ("test_candidates", found.candidates),
+        ("test_seen", found.seen),
         ("changed_settings", list(found.changed)),
     ):
         yield from compare("rules.json", said[name], value, field=name)
+    yield from compare("openings.json", list(own.rows or ()), list(rows), field="rows")
     if own.settings is not None and comparable(bundle):
         wanted = settings_of(bundle.config, bundle.rules.judge_errors)
         yield from compare("openings.json", dict(own.settings), wanted, field="settings")

@@ -25,11 +25,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from promptmigrate.decide import Opening
 from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.proof.answers import Answer, Shape, Text, TriedAnswer
 from promptmigrate.types import Example, Prompt, Split, Variant
 
-SCHEMA = "promptmigrate.bundle/3"
+SCHEMA = "promptmigrate.bundle/4"
 MANIFEST = "manifest.json"
 SEALS = "seals.json"
 ENTRIES = (
@@ -61,7 +62,7 @@ class SplitRule(Shape):
 class Manifest(Shape):
     """``manifest.json``."""
 
-    schema_: Literal["promptmigrate.bundle/3"] = Field(alias="schema")
+    schema_: Literal["promptmigrate.bundle/4"] = Field(alias="schema")
     name: str
     run: str
     rerun: bool
@@ -209,3 +210,11 @@ class OpeningEntry(Shape):
     at: str
     settings: dict[str, Any] | None
     """What its gate asked for; null where that was not recorded."""
+    rows: list[str] | None
+    """Keys of the rows that were looked at; null where that was not recorded."""
+
+    def opening(self) -> Opening:
+        """As the gate knows it."""
+        return Opening(
+            **self.model_dump(exclude={"rows"}), rows=None if self.rows is None else tuple(self.rows)
+        )

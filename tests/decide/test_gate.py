@@ -245,17 +245,23 @@ class TestUnusable:
 
 
 def test_further_openings_of_the_test_rows_are_said():
-    verdict = decide(rows(200), Rules(margin=0.05, test_openings=4, test_candidates=4))
+    verdict = decide(rows(200), Rules(margin=0.05, test_openings=4, test_candidates=4, test_seen=0.875))
     (warning,) = verdict.warnings
-    assert "now judged 4 candidates;" in warning and "up to 9.6% instead of 2.5%" in warning
+    assert (
+        "87.5% of these test rows have now judged 4 candidates;" in warning
+        and "up to 9.6% instead of 2.5%" in warning
+    )
     assert verdict.to_json()["test_openings"] == 4
 
 
 def test_one_candidate_under_several_settings_is_one_candidate_and_every_decision_counts():
     changed = ("gate.margin (0.1 -> 0.05)",)
-    rules = Rules(margin=0.05, test_openings=2, test_candidates=1, changed_settings=changed)
+    rules = Rules(margin=0.05, test_openings=2, test_candidates=1, test_seen=1.0, changed_settings=changed)
     luck, settings = decide(rows(200), rules).warnings
-    assert "now judged this candidate in 2 decisions;" in luck and "up to 4.9% instead of 2.5%" in luck
+    assert (
+        "These test rows have now judged this candidate in 2 decisions;" in luck
+        and "up to 4.9% instead of 2.5%" in luck
+    )
     assert "under other settings: gate.margin (0.1 -> 0.05)." in settings
     more = decide(rows(200), replace(rules, test_openings=3, test_candidates=2)).warnings
     assert "now judged 2 candidates in 3 decisions;" in more[0]

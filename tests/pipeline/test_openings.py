@@ -37,6 +37,31 @@ def test_a_margin_that_is_changed_after_the_rows_were_seen_is_named(tmp_path: Pa
         assert report.ok, [str(finding) for finding in report.findings]
 
 
+def test_rows_that_were_seen_count_although_the_dataset_has_grown(tmp_path: Path):
+    first = migrated(tmp_path)
+    second = migrated(tmp_path, rows=190, gate={"margin": 0.2})
+    grown = second.summary["rows"]["test"]
+    assert grown > first.summary["rows"]["test"]
+    said = "\n".join(second.summary["warnings"])
+    share = f"{100 * first.summary['rows']['test'] / grown:.1f}% of these test rows"
+    assert f"{share} were decided on before under other settings: gate.margin (0.1 -> 0.2)." in said
+    assert second.summary["test_openings"] == 2
+    report = verify(second.dir / "bundle.zip")
+    assert report.ok, [str(finding) for finding in report.findings]
+
+
+def test_a_price_that_is_changed_after_the_rows_were_seen_is_named(tmp_path: Path):
+    dear = {"sim/triage-small": {"input_per_mtok": 0.5, "output_per_mtok": 0.5}}
+    cheap = {"sim/triage-small": {"input_per_mtok": 0.25, "output_per_mtok": 0.5}}
+    first, second = (migrated(tmp_path, prices=prices) for prices in (dear, cheap))
+    assert first.summary["test_openings"] == 1
+    said = "\n".join(second.summary["warnings"])
+    assert "under other settings: prices.sim/triage-small.input_per_mtok (0.5 -> 0.25)" in said
+    for run in (first, second):
+        report = verify(run.dir / "bundle.zip")
+        assert report.ok, [str(finding) for finding in report.findings]
+
+
 def test_a_judge_that_is_calibrated_anew_after_the_rows_were_seen_is_named(tmp_path: Path):
     judge = {"use": "equivalence", "judge": "sim/judge", "params": {"temperature": 0}}
     scorers = [{**judge, "calibration": "card.json"}]

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from promptmigrate.config import Config
-from promptmigrate.decide import Opening, PairedRow, Rules, decide_all, settings_of, slices_of
+from promptmigrate.decide import Opening, PairedRow, Rules, decide_all, row_keys, settings_of, slices_of
 from promptmigrate.evaluate import Evaluation, Evaluator, Measure, Tried, by_scorer, qualities
 from promptmigrate.files import digest
 from promptmigrate.harvest.splits import assign
@@ -134,6 +134,7 @@ def evidence(
                 candidate_digest=opened,
                 at="2026-11-21T12:00:00+00:00",
                 settings=settings_of(config.model_dump(mode="json")),
+                rows=row_keys(test),
             )
         ],
         recall=_recall(recording),

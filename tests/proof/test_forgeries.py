@@ -118,11 +118,25 @@ def earlier_settings(parsed):
     earlier = copy(parsed["openings.json"][0]) | {"run": "earlier"}
     earlier["settings"]["gate"]["margin"] = 0.02
     parsed["openings.json"].insert(0, earlier)
-    parsed["rules.json"] |= {"test_openings": 2, "changed_settings": ["gate.margin (0.09 -> 0.1)"]}
+    parsed["rules.json"] |= {"test_openings": 2, "test_seen": 1.0}
+    parsed["rules.json"] |= {"changed_settings": ["gate.margin (0.09 -> 0.1)"]}
 
 
 def other_settings(parsed):
     parsed["openings.json"][0]["settings"]["gate"]["margin"] = 0.02
+
+
+def other_rows_opened(parsed):
+    parsed["openings.json"][0]["rows"][0] = "0" * 16
+
+
+def foreign_opening(parsed):
+    other = copy(parsed["openings.json"][0]) | {"run": "other", "split_digest": "sha256:" + "0" * 64}
+    parsed["openings.json"].insert(0, other | {"rows": other["rows"][:1]})
+
+
+def fewer_rows_seen(parsed):
+    parsed["rules.json"]["test_seen"] = 0.5
 
 
 def cheaper_row(parsed):
@@ -241,6 +255,9 @@ FORGERIES = [
     (uncounted_openings, "rules.json", "test_openings"),
     (earlier_settings, "rules.json", "changed_settings[0]"),
     (other_settings, "openings.json", "settings.gate.margin"),
+    (other_rows_opened, "openings.json", "rows[0]"),
+    (foreign_opening, "openings.json", ""),
+    (fewer_rows_seen, "rules.json", "test_seen"),
     (cheaper_row, "test_rows.jsonl", "row.candidate_cost_usd"),
     (other_slice, "test_rows.jsonl", "row.slices.tenant"),
     (other_config, "manifest.json", "digests.config"),
