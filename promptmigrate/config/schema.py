@@ -131,6 +131,11 @@ class Config(Section):
         return tuple(self.model_copy(update={"targets": [target]}) for target in self.targets)
 
     @property
+    def prompt_only(self) -> bool:
+        """Whether model and parameters stay as production has them, so that only the prompt changes."""
+        return self.source is not None and self.source.model_dump() == self.target.model_dump()
+
+    @property
     def reflection_model(self) -> str:
         """The model that writes proposals, where the strategy wants one."""
         return self.search.reflection_model or (self.source.model if self.source else self.targets[0].model)

@@ -176,15 +176,14 @@ def recorded(
 
 def rules_of(config: Config, dataset: Dataset, *, plan: Plan, opened: Looks, trust: Trust) -> Rules:
     """What the experiment asks of a candidate."""
-    gate, source, target = config.gate, config.source, config.target
-    # Where the model stays, what a search changes (its parameters too) has to be better.
-    same = source is not None and (source.model, source.params) == (target.model, target.params)
+    gate = config.gate
     limits = gate.guardrails.model_dump(exclude_none=True, exclude={"scores"})
     test = dataset.split("test")
     return Rules(
         margin=gate.margin,
         confidence=gate.confidence,
-        superiority=same,
+        # What a search changes (its parameters too) has to be better where the experiment changes nothing.
+        superiority=config.prompt_only,
         guardrails=limits,
         scores=gate.guardrails.scores,
         slices="block" if gate.slices.block else "report",

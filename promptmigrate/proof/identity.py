@@ -131,14 +131,13 @@ def _check_rules(bundle: Contents, config: Config) -> Iterator[Finding]:
 
     Not those that calibration cards tell: which judges have one, and a judge's mistakes.
     """
-    gate, production, candidate = config.gate, bundle.production, bundle.candidate
-    same = (production.model, dict(production.params)) == (candidate.model, dict(candidate.params))
+    gate = config.gate
     expectations = any(row.expectations for row in bundle.rows if row.split == "test")
     found = {
         "margin": gate.margin,
         # Candidates that are decided together are held to more, never to less.
         "confidence": max(gate.confidence, bundle.rules.confidence),
-        "superiority": same and config.source is not None,
+        "superiority": config.prompt_only,
         "guardrails": gate.guardrails.model_dump(exclude_none=True, exclude={"scores"}),
         "scores": dict(gate.guardrails.scores),
         "slices": "block" if gate.slices.block else "report",

@@ -39,9 +39,18 @@ BETTER = Prompt.of(
 
 @cache
 def evidence(
-    *, judge: bool = False, repeats: int = 1, rerun: bool = True, targets: int = 1, program: bool = False
+    *,
+    judge: bool = False,
+    repeats: int = 1,
+    rerun: bool = True,
+    targets: int = 1,
+    program: bool = False,
+    stays: bool = False,
 ) -> Evidence:
-    """The gate of one candidate; the same arguments give the same evidence."""
+    """The gate of one candidate; the same arguments give the same evidence.
+
+    ``stays``: the experiment keeps the model, and the search found other parameters for it.
+    """
     config = Config.model_validate(
         {
             "name": "tickets",
@@ -50,7 +59,7 @@ def evidence(
                 if program
                 else {"prompt": {"text": ORIGINAL.source}}
             ),
-            "source": {"model": "sim/triage-large"},
+            "source": {"model": "sim/triage-small" if stays else "sim/triage-large"},
             "targets": [{"model": "sim/triage-small"}, {"model": "sim/triage-tiny"}][:targets],
             "endpoints": {"other": {"base_url": "https://models.example/v1", "api_key_env": "OTHER_KEY"}},
             "data": {"traces": {"file": "calls.jsonl"}, "split": {"seed": 3}},
@@ -71,8 +80,9 @@ def evidence(
     measures = [Measure(scorer=label_match()), Measure(scorer=exact_match(), weight=0.5)]
     if judge:
         measures.append(Measure(scorer=equivalence(model="sim/judge"), params={"temperature": 0}))
-    production = Variant(prompt=ORIGINAL, model="sim/triage-large")
-    candidates = [Variant(prompt=BETTER, model=target.model) for target in config.targets]
+    production = Variant(prompt=ORIGINAL, model=config.source.model if config.source else "")
+    found = {"temperature": 0} if stays else {}
+    candidates = [Variant(prompt=BETTER, model=target.model, params=found) for target in config.targets]
     if program:
         production = replace(production, components={"sort": ORIGINAL}, component="sort")
         candidates = [replace(c, components={"sort": BETTER}, component="sort") for c in candidates]
@@ -98,7 +108,14 @@ def evidence(
             prices = {v.model: price for v in [production, *candidates] if (price := door.price(v.model))}
         recording = Recording(tape)
     belongs = slices_of(test, config.gate.slices.by)
-    rules = Rules(margin=0.1, guardrails={"cost_ratio": 0.9}, min_slice_rows=5, rerun=rerun, judges="any")
+    rules = Rules(
+        margin=0.1,
+        guardrails={"cost_ratio": 0.9},
+        min_slice_rows=5,
+        rerun=rerun,
+        judges="any",
+        superiority=stays,
+    )
     pairs = {
         str(index): _pairs(test, production, baseline, candidate, measured, belongs, tried)
         for index, candidate in enumerate(candidates)

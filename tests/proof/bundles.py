@@ -15,6 +15,7 @@ KINDS = {
     "recorded": {"rerun": False, "judge": True},
     "several": {"targets": 2},
     "program": {"judge": True, "program": True},
+    "stays": {"stays": True},
 }
 
 
