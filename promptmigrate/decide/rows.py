@@ -94,6 +94,9 @@ class PairedRow:
             raise DataError(f"a paired row holds {', '.join(unknown)}, which is not known")
         if missing := sorted({"example", "cluster", "baseline", "candidate"} - set(found)):
             raise DataError(f"a paired row lacks {', '.join(missing)}")
+        for name in ("example", "cluster"):
+            if not isinstance(found[name], str):
+                raise DataError(f"{name} of a paired row is {found[name]!r}; it must be a text")
         slices, scores = found.get("slices", {}), found.get("scores", {})
         if not isinstance(slices, Mapping) or not all(isinstance(value, str) for value in slices.values()):
             raise DataError(f"slices of {found['example']!r} are {slices!r}; they must map names to texts")

@@ -71,6 +71,10 @@ class Rules:
 
     def __post_init__(self) -> None:
         for name in ("guardrails", "scores"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise UsageError(
+                    f"{name} of the gate's rules are {getattr(self, name)!r}; they must map names"
+                )
             object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
         for name in ("uncalibrated", "changed_settings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

@@ -10,7 +10,7 @@ from promptmigrate.evaluate.program_runner import ProgramRunner, as_variant, reh
 from promptmigrate.evaluate.recorded import counted_tokens, recorded_usd
 from promptmigrate.evaluate.results import Evaluation, Summary, outcome_quality, percentile, trace_of
 from promptmigrate.evaluate.runner import Evaluator, Progress, calls_per_row
-from promptmigrate.evaluate.scoring import Measure
+from promptmigrate.evaluate.scoring import Measure, score_here
 from promptmigrate.evaluate.trials import How, Tried, alter, by_scorer, qualities, scores_alone
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "recorded_usd",
     "rehearse",
     "score_embedded",
+    "score_here",
     "scores_alone",
     "trace_of",
 ]

@@ -33,6 +33,16 @@ def sample_of(example: Example, reply: Reply, output: str) -> Sample:
     return Sample(output=output, expected=example.expected, inputs=example.inputs, trace=trace_of(reply))
 
 
+def score_here(
+    scorer: Scorer, output: Any, *, expected: Any, inputs: Mapping[str, Any], trace: Any = None
+) -> Score:
+    """What ``scorer``, which needs no model, says outside of a run; one that breaks leaves it unscored."""
+    try:
+        return scorer(output=output, expected=expected, inputs=inputs, trace=trace)
+    except Exception as error:  # noqa: BLE001 - it is somebody's own; what it raised is told in the score
+        return broken(scorer, error)
+
+
 async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) -> Score:
     """What ``measure`` says of ``sample``; a scorer that breaks on it leaves it unscored, and says why.
 

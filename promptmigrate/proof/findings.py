@@ -127,7 +127,10 @@ def compare_scores(stated: Scored, score: Score, *, entry: str, where: str, fiel
 
 def close(said: float | None, found: float) -> bool:
     """Whether two numbers are one, but for the last digits."""
-    return said is not None and math.isclose(said, found, rel_tol=_CLOSE, abs_tol=1e-12)
+    try:
+        return said is not None and math.isclose(said, found, rel_tol=_CLOSE, abs_tol=1e-12)
+    except OverflowError:  # a whole number beyond all floats is near none but itself
+        return said == found
 
 
 def _same(said: Any, found: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,7 +29,8 @@ def load(data: bytes, *, entry: str) -> Any:
     """The value in ``data``.
 
     Raises:
-        DataError: not JSON in UTF-8, a key twice in one object, NaN, or nested too deeply.
+        DataError: not JSON in UTF-8, a key twice in one object, NaN or a number too large, or nested too
+            deeply.
     """
     return _parse(data, entry, None)
 
@@ -53,7 +55,9 @@ def load_lines(data: bytes, *, entry: str) -> list[dict[str, Any]]:
 
 def _parse(data: bytes, entry: str, row: int | None) -> Any:
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
+        return json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise DataError(f"not a JSON text that can be used ({error})", file=entry, row=row) from error
 
@@ -67,6 +71,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.20} is larger than any number that can be used")
+    return value
 
 
 def _ascii(value: Any) -> str:

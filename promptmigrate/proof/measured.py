@@ -8,7 +8,7 @@ from typing import Any
 
 from promptmigrate.decide import slices_of
 from promptmigrate.errors import UsageError
-from promptmigrate.evaluate import outcome_quality, trace_of
+from promptmigrate.evaluate import outcome_quality, score_here, trace_of
 from promptmigrate.proof.answers import Answer
 from promptmigrate.proof.contents import Column, Contents
 from promptmigrate.proof.findings import Finding, compare, compare_scores
@@ -107,8 +107,9 @@ def check_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Iterator[Fi
             scorer = scorers.get(stated.name)
             if scorer is None:
                 continue
-            score = scorer(
-                output=answer.output or "",
+            score = score_here(
+                scorer,
+                answer.output or "",
                 expected=example.expected,
                 inputs=example.inputs,
                 trace=trace_of(answer),

@@ -28,7 +28,7 @@ from pydantic import Field
 from promptmigrate.decide import Opening
 from promptmigrate.errors import DataError, TemplateError
 from promptmigrate.proof.answers import Answer, Shape, Text, TriedAnswer
-from promptmigrate.types import Example, Prompt, Split, Variant
+from promptmigrate.types import Example, OutcomeKind, Prompt, Split, Variant
 
 SCHEMA = "promptmigrate.bundle/4"
 MANIFEST = "manifest.json"
@@ -194,11 +194,26 @@ class ScorerEntry(Shape):
     """None: it cannot be built from a spec."""
 
 
+class CallReply(Shape):
+    """A reply as the call cache keeps it."""
+
+    kind: OutcomeKind
+    text: Text = None
+    model: Text = ""
+    finish_reason: Text = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+    status: int | None = None
+    error: Text = None
+
+
 class Call(Shape):
     """One line of ``calls.jsonl``."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    reply: dict[str, Any]
+    reply: CallReply
 
 
 class OpeningEntry(Shape):

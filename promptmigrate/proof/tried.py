@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from promptmigrate.evaluate import alter, by_scorer, qualities, trace_of
+from promptmigrate.evaluate import alter, by_scorer, qualities, score_here, trace_of
 from promptmigrate.proof.answers import Answer, TriedAnswer
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, compare, compare_scores
@@ -74,8 +74,9 @@ def check_tried_scores(bundle: Contents, scorers: Mapping[str, Scorer]) -> Itera
                 scorer = scorers.get(stated.name)
                 if scorer is None or one.how not in texts:
                     continue
-                score = scorer(
-                    output=texts[one.how],
+                score = score_here(
+                    scorer,
+                    texts[one.how],
                     expected=example.expected,
                     inputs=example.inputs,
                     trace=trace_of(answer),

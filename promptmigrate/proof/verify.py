@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -104,9 +105,9 @@ def verify(
         look.notes.append("nothing else was looked at, since an entry cannot be read")
         return look.report(path, digest)
     if shown_beside is not None:
-        look.findings += beside.check_shown(bundle, shown_beside)
-        look.checked.append(
-            "verdict.json beside it shows these numbers, of every candidate, and this spending"
+        look.look(
+            "verdict.json beside it shows these numbers, of every candidate, and this spending",
+            beside.check_shown(bundle, shown_beside),
         )
     look.at(bundle, served=served, again=again, own_code=own_code)
     return look.report(path, digest)
@@ -126,24 +127,28 @@ class _Look:
     def find(self, entry: str, problem: str, *, place: str = "") -> None:
         self.findings.append(Finding(entry=entry, field=place, problem=problem))
 
+    def look(self, sentence: str, found: Iterator[Finding]) -> None:
+        """Take down what one check finds."""
+        try:
+            self.findings += found
+        except (
+            AttributeError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as error:
+            # What a bundle holds was written by others: a value that breaks a check is a finding too.
+            self.find("(bundle)", f"cannot be checked ({sentence}): {type(error).__name__}: {error}")
+        self.checked.append(sentence)
+
     def at(self, bundle: Contents, *, served: Variant | None, again: bool, own_code: bool) -> None:
         """Look at everything inside."""
         verdict = bundle.verdict.get("verdict")
         self.verdict = verdict if isinstance(verdict, str) else None
         for sentence, check in _CHECKS:
-            try:
-                self.findings += check(bundle)
-            except (
-                AttributeError,
-                ArithmeticError,
-                LookupError,
-                TypeError,
-                ValueError,
-                RecursionError,
-            ) as error:
-                # What a bundle holds was written by others: a value that breaks a check is a finding too.
-                self.find("(bundle)", f"cannot be checked ({sentence}): {type(error).__name__}: {error}")
-            self.checked.append(sentence)
+            self.look(sentence, check(bundle))
         if bundle.candidate.components:
             self.notes.append("answers of a program are not tied to its prompts: its code is elsewhere")
         if free := costed.unpriced(bundle):
@@ -155,9 +160,9 @@ class _Look:
         if len(bundle.pairs) < rows:
             self.notes.append(f"the gate opened {len(bundle.pairs)} of {rows} test rows, the first by id")
         if identity.comparable(bundle):
-            self.findings += identity.check_config(bundle)
-            self.checked.append(
-                "the experiment has its digest; rules, scorers and models are those that it asks for"
+            self.look(
+                "the experiment has its digest; rules, scorers and models are those that it asks for",
+                identity.check_config(bundle),
             )
         else:
             self.notes.append(
@@ -172,9 +177,10 @@ class _Look:
         rebuilt = rebuild(bundle.scorers, own_code=own_code)
         alone = {n: s for n, s in rebuilt.found.items() if not asks(s)}
         if alone:
-            self.findings += measured.check_scores(bundle, alone)
-            self.findings += tried.check_tried_scores(bundle, alone)
-            self.checked.append(f"scores recomputed from the answers: {', '.join(sorted(alone))}")
+            self.look(
+                f"scores recomputed from the answers: {', '.join(sorted(alone))}",
+                chain(measured.check_scores(bundle, alone), tried.check_tried_scores(bundle, alone)),
+            )
         self.notes += [
             f"scores of {n} were not recomputed: {why}" for n, why in sorted(rebuilt.missing.items())
         ]
@@ -186,8 +192,10 @@ class _Look:
         if (why := rerun.why_not(bundle, rebuilt)) is not None:
             self.notes.append(f"the gate was not run again: {why}")
             return
-        self.findings += rerun.check_rerun(bundle, rebuilt)
-        self.checked.append("the gate was run again from the recorded calls, with all scorers")
+        self.look(
+            "the gate was run again from the recorded calls, with all scorers",
+            rerun.check_rerun(bundle, rebuilt),
+        )
 
     def report(self, path: Path, digest: str) -> Report:
         return Report(

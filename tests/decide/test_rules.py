@@ -51,6 +51,7 @@ def test_rules_come_back_from_json_as_they_were():
         ({"margin": 0.1, "min_slice_rows": 0}, "gate.min_slice_rows is 0"),
         ({"margin": 0.1, "rerun": "no"}, "gate.rerun is 'no'"),
         ({"margin": 0.1, "judge_errors": {"true_positive": 1}}, "judge_errors holds true_positive"),
+        ({"margin": 0.1, "guardrails": None}, "guardrails of the gate's rules are None"),
         ({"margin": 0.1, "marign": 0.1}, "hold marign, which is not known"),
         ({}, "lack 'margin'"),
     ],
@@ -89,6 +90,8 @@ def test_rows_come_back_from_json_as_they_were(qualities, slices, scores):
         ({"example": "a"}, "lacks baseline, candidate, cluster"),
         ({"example": "a", "cluster": "a", "baseline": 1, "candidate": 1, "qualty": 1}, "holds qualty"),
         ({"example": "a", "cluster": "a", "baseline": 1, "candidate": 1, "slices": {"x": 1}}, "slices of"),
+        ({"example": ["a"], "cluster": "a", "baseline": 1, "candidate": 1}, "example of a paired row"),
+        ({"example": "a", "cluster": 1, "baseline": 1, "candidate": 1}, "cluster of a paired row"),
         ({"example": "a", "cluster": "a", "baseline": 1, "candidate": 1, "scores": {"x": 1}}, "scores of"),
     ],
 )

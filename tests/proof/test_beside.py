@@ -80,6 +80,13 @@ class TestBesideTheRun:
         assert check(forged).ok
         assert self.told(tmp_path, self.shown(), forged) == {"bundle.digest"}
 
+    @pytest.mark.parametrize(
+        "name,value", [("table.json", [1, 2]), ("verdict.json", {"rows": 5, "baseline": 1})]
+    )
+    def test_a_bundle_that_is_not_what_it_should_be_is_no_crash(self, tmp_path, name, value):
+        data = forge(entries(raw("several")), lambda parsed: parsed.update({name: value}))
+        assert self.told(tmp_path, self.shown(), data)
+
     def test_the_result_of_another_bundle_says_nothing(self, tmp_path):
         shown = self.shown() | {"bundle": {"path": "other.zip", "digest": "sha256:0"}}
         assert self.told(tmp_path, shown) == set()

@@ -104,6 +104,9 @@ def resealed(**changes):
     return pack({**found, "manifest.json": dump(sealed(manifest, found))})
 
 
+CALL = b'{"key": "%s", "reply": %%s}\n' % (b"0" * 64)
+
+
 @pytest.mark.parametrize(
     "name,content,message",
     [
@@ -118,6 +121,10 @@ def resealed(**changes):
         ("test_rows.jsonl", b"\xff\n", "not a JSON text"),
         ("calls.jsonl", b'{"key": "00", "reply": {}}\n', "key"),
         ("verdict.json", b"{" * 90_000, "not a JSON text"),
+        ("costs.json", b'{"calls": {}, "usd": 1e999}\n', "larger than any number"),
+        ("rules.json", b'{"margin": 0.1, "guardrails": null}\n', "guardrails of the gate's rules"),
+        ("calls.jsonl", CALL % b'{"kind": "ok", "latency_s": [1]}', "latency_s"),
+        ("calls.jsonl", CALL % b'{"kind": "odd"}', "kind"),
         ("config.json", b'{"endpoints": {"a": {"base_url": 1}}}\n', "endpoints"),
     ],
 )
@@ -132,8 +139,23 @@ def test_a_place_that_there_is_not(place):
     assert "place" in {finding.field for finding in report.findings}
 
 
-def test_a_value_that_breaks_a_check_is_a_finding():
+@pytest.mark.parametrize(
+    "name,path,value",
+    [
+        ("config.json", ("gate",), [1]),
+        ("manifest.json", ("split", "seed"), 10**400),
+        ("manifest.json", ("place",), 10**400),
+        ("verdict.json", ("delta",), 10**400),
+        ("test_rows.jsonl", (0, "row", "example"), [1]),
+        ("test_rows.jsonl", (0, "row", "cluster"), 1),
+        ("rules.json", ("scores",), "all"),
+    ],
+)
+def test_a_value_that_breaks_a_check_is_a_finding(name, path, value):
     def change(parsed):
-        parsed["config.json"]["gate"] = [1]
+        inner = parsed[name]
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = value
 
-    assert not check(forge(entries(raw()), change)).ok
+    assert not check(forge(entries(raw()), change), again=True).ok

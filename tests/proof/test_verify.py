@@ -145,6 +145,19 @@ class TestOwnScorers:
         report = check(self.bundle({"use": "my_code:exact_match"}), own_code=True)
         assert any("scores.exact_match.value" in finding.field for finding in report.findings)
 
+    def test_one_that_breaks_leaves_unscored_as_it_does_in_a_run(self, tmp_path, monkeypatch):
+        (tmp_path / "my_fragile_code.py").write_text(
+            "class Fragile:\n"
+            "    name, version = 'exact_match', '1'\n"
+            "    def __call__(self, *, output, expected=None, inputs=None, trace=None):\n"
+            "        raise KeyError(output)\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        report = check(self.bundle({"use": "my_fragile_code:Fragile"}), own_code=True)
+        told = {finding.field for finding in report.findings}
+        assert "candidate[0].scores.exact_match.unscored" in told
+        assert "tried.again.scores.exact_match.unscored" in told
+
     def test_a_scorer_of_another_version_is_said_to_be_one(self):
         def change(parsed):
             parsed["scorers.json"][1]["version"] = "0"
