@@ -67,12 +67,18 @@ def write_rows(
     candidate: Variant,
     measured: Evaluation,
 ) -> None:
-    """test_rows.jsonl: what both sides answered on each test row, for the report."""
+    """test_rows.jsonl: what both sides answered on each test row, for the report.
+
+    Of several answers to a row those that show what came of it: where it broke production's best and the
+    candidate's worst, where it was fixed the other way round.
+    """
     lines = []
     for row in rows:
+        before, after = baseline.quality(production, row), measured.quality(candidate, row)
+        gain = 0.0 if before is None or after is None else after - before
         sides = {
-            "baseline": _side(baseline.outcome(production, row), baseline, production, row),
-            "candidate": _side(measured.outcome(candidate, row), measured, candidate, row),
+            "baseline": _side(_telling(baseline, production, row, -gain), baseline, production, row),
+            "candidate": _side(_telling(measured, candidate, row, gain), measured, candidate, row),
         }
         line = {
             "example": row.id,
@@ -85,6 +91,23 @@ def write_rows(
         sides["baseline"].pop("rationale")
         lines.append(json.dumps(line, ensure_ascii=False))
     atomic_write(path, "\n".join(lines) + "\n")
+
+
+def _telling(evaluation: Evaluation, variant: Variant, row: Example, gain: float) -> Outcome | None:
+    """The best of the scored answers where something was gained, the worst where it was lost, else the first
+    one; where none was scored, the first that came back."""
+    found = [evaluation.outcome(variant, row, repeat) for repeat in range(evaluation.repeats)]
+    known = [outcome for outcome in found if outcome is not None]
+    scored = [
+        (value, outcome)
+        for outcome in known
+        if (value := outcome_quality(outcome, evaluation.weights)) is not None
+    ]
+    if not scored:
+        return next((outcome for outcome in known if outcome.reply.answered), known[0] if known else None)
+    if not gain:
+        return scored[0][1]
+    return (max if gain > 0 else min)(scored, key=lambda pair: pair[0])[1]
 
 
 def _side(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptmigrate.evaluate import score_here
 from promptmigrate.report.shapes import TestRow
 from promptmigrate.report.wording import clean, text
 from scorers import Scorer
@@ -90,7 +91,7 @@ def find(rows: Sequence[TestRow], scorers: Sequence[Scorer] = ()) -> tuple[Clust
 
     Args:
         rows: All test rows; those that were not measured are left out.
-        scorers: Deterministic ones: what they say of an answer is told.
+        scorers: Ones that need no model: what they say of an answer is told.
     """
     measured = sorted(
         (row for row in rows if row.baseline.score is not None and row.candidate.score is not None),
@@ -163,9 +164,10 @@ def _looks(row: TestRow) -> str | None:
 def _said(row: TestRow, scorers: Sequence[Scorer]) -> str | None:
     found = []
     for scorer in scorers:
-        score = scorer(output=row.candidate.output, expected=row.expected, inputs=row.inputs)
+        score = score_here(scorer, row.candidate.output, expected=row.expected, inputs=row.inputs)
         kind = score.evidence.get("kind") if score.evidence else None
-        if kind and kind != "match":
+        # What cannot be scored outside of the run (it wants a trace, say) says nothing of the answer.
+        if score.value is not None and kind and kind != "match":
             found.append(f"{scorer.name}: {str(kind).replace('_', ' ')}")
     return " and ".join(found) or None
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import scorers
 from promptmigrate.errors import DataError
+from promptmigrate.evaluate import score_here, scores_alone
 from promptmigrate.files import atomic_write
 from promptmigrate.report.broken import Cluster, find
 from promptmigrate.report.data import load_rows
 from promptmigrate.report.shapes import TestRow
-from scorers import Judge, Scorer, ScorerSpecError
+from scorers import Scorer, ScorerSpecError
 
 FOLDER = "regressions"
 _SAME = 1e-9
@@ -32,7 +33,7 @@ def write(run_dir: Path, *, name: str, specs: Sequence[Mapping[str, Any]]) -> li
         built = [scorers.from_spec(spec) for spec in specs]
     except ScorerSpecError as error:
         raise DataError(f"a scorer of the run cannot be built: {error}") from error
-    alone = [scorer for scorer in built if not isinstance(scorer, Judge)]
+    alone = [scorer for scorer in built if scores_alone(scorer)]
     clusters = find(rows, alone)
     folder = run_dir / FOLDER
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "prompt"
@@ -61,8 +62,12 @@ def write(run_dir: Path, *, name: str, specs: Sequence[Mapping[str, Any]]) -> li
 
 
 def _line(row: TestRow, alone: Sequence[Scorer], built: Sequence[Scorer]) -> dict[str, Any] | None:
-    """One row as the tests read it; None where no scorer can tell the two answers apart."""
+    """One row as the tests read it; None where no scorer can tell the two answers apart.
+
+    ``asked``: the scorers that ask a model. Nobody is asked here: what they gave is known from the record.
+    """
     floor = {}
+    asked = []
     told = False
     for scorer in alone:
         before, after = _score(scorer, row, row.baseline.output), _score(scorer, row, row.candidate.output)
@@ -70,11 +75,13 @@ def _line(row: TestRow, alone: Sequence[Scorer], built: Sequence[Scorer]) -> dic
             floor[scorer.name] = before
             told = told or (after is not None and after < before - _SAME)
     for scorer in built:
-        # What a judge gave is known from the record only.
         given = row.baseline.scores.get(scorer.name)
-        if scorer.name not in floor and given is not None and isinstance(scorer, Judge):
-            floor[scorer.name] = given
-            told = True
+        if given is None or scores_alone(scorer):
+            continue
+        floor[scorer.name] = given
+        asked.append(scorer.name)
+        after = row.candidate.scores.get(scorer.name)
+        told = told or after is None or after < given - _SAME
     if not told:
         return None
     return {
@@ -82,12 +89,13 @@ def _line(row: TestRow, alone: Sequence[Scorer], built: Sequence[Scorer]) -> dic
         "inputs": row.inputs,
         "expected": row.expected,
         "floor": floor,
+        "asked": asked,
         "answers": {"production": row.baseline.output, "candidate": row.candidate.output},
     }
 
 
 def _score(scorer: Scorer, row: TestRow, output: Any) -> float | None:
-    return scorer(output=output, expected=row.expected, inputs=row.inputs).value
+    return score_here(scorer, output, expected=row.expected, inputs=row.inputs).value
 
 
 def _module(cluster: Cluster) -> str:

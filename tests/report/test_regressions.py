@@ -140,6 +140,73 @@ def test_rows_that_only_a_judge_can_tell_are_skipped_until_it_may_be_asked(tmp_p
     assert code == 0 and "1 skipped" in out
 
 
+OWN = """
+from dataclasses import dataclass
+from pathlib import Path
+from scorers import Score
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    name: str = "opinion"
+    version: str = "1"
+    asks_model: bool = True
+
+    def __call__(self, *, output, expected=None, inputs=None, trace=None):
+        Path(__file__).with_name("asked").touch()
+        return Score(name="opinion", value=0.0)
+
+@dataclass(frozen=True, kw_only=True)
+class Quick:
+    name: str = "quick"
+    version: str = "1"
+
+    def __call__(self, *, output, expected=None, inputs=None, trace=None):
+        return Score(name="quick", value=float(trace["latency_s"] < 1))
+"""
+
+
+def recorded(folder, scores):
+    """A run with one broken row and the ``(production, candidate)`` that scorers gave."""
+    folder = write(folder, CASES[:1])
+    rows = folder / "test_rows.jsonl"
+    line = json.loads(rows.read_text())
+    for place, side in enumerate(("baseline", "candidate")):
+        line[side]["scores"] = {name: pair[place] for name, pair in scores.items()}
+    rows.write_text(json.dumps(line) + "\n")
+    return folder
+
+
+def test_no_scorer_that_asks_a_model_is_asked(tmp_path, monkeypatch):
+    (tmp_path / "own_opinion.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = recorded(tmp_path / "run", {"opinion": (1.0, 0.0)})
+    (found,) = report.write_regressions(folder, name="x", specs=[{"use": "own_opinion:Opinion"}])
+    assert found["file"]
+    code, out = run(folder, PYTHONPATH=str(tmp_path))
+    assert code == 0 and "1 skipped" in out
+    assert not (tmp_path / "asked").exists()
+    code, out = run(folder, PYTHONPATH=str(tmp_path), REGRESSION_JUDGES="1")
+    assert code == 1 and (tmp_path / "asked").exists()
+
+
+def test_a_scorer_that_breaks_without_the_trace_of_the_call_has_no_part(tmp_path, monkeypatch):
+    (tmp_path / "own_speed.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = recorded(tmp_path / "run", {"quick": (1.0, 1.0), "label_match": (1.0, 0.0)})
+    specs = [*SPECS, {"use": "own_speed:Quick"}]
+    (found,) = report.write_regressions(folder, name="x", specs=specs)
+    assert "quick" not in found["rule"]
+    code, out = run(folder, PYTHONPATH=str(tmp_path), REGRESSION_ANSWERS="production")
+    assert code == 0 and "1 passed" in out
+
+
+def test_a_judge_that_was_as_content_with_the_candidate_tells_nothing(tmp_path):
+    folder = recorded(tmp_path / "run", {"tone": (1.0, 1.0)})
+    specs = [{"use": "equivalence", "judge": "openai/none", "name": "tone"}]
+    (found,) = report.write_regressions(folder, name="x", specs=specs)
+    assert "file" not in found
+
+
 def test_a_scorer_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(DataError, match="cannot be built"):
         report.write_regressions(write(tmp_path / "run", CASES), name="x", specs=[{"use": "nothing_such"}])
