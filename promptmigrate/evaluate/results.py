@@ -24,7 +24,7 @@ class Summary:
     quality: float | None
     """Weighted mean in [0, 1]; None without a single scored row."""
     scores: Mapping[str, float | None]
-    """Mean of each scorer over the rows it scored."""
+    """Mean of each scorer over the rows it scored, by their weights, repeats averaged inside a row."""
     cost_usd: float | None
     """Mean cost of one call in USD; None if a price is not known."""
     p50_latency_s: float | None
@@ -70,6 +70,12 @@ class Evaluation:
         ]
         return math.fsum(values) / len(values) if values else None
 
+    def _mean_score(self, variant: Variant, scorer: str) -> float | None:
+        weighted = [(e.weight, self.score(variant, e, scorer)) for e in self.examples]
+        scored = [(weight, value) for weight, value in weighted if value is not None]
+        total = math.fsum(weight for weight, _ in scored)
+        return math.fsum(weight * value for weight, value in scored) / total if total else None
+
     def mean_quality(self, variant: Variant) -> float | None:
         """Mean quality of ``variant`` over its scored Examples, by their weights."""
         return self.summary(variant).quality
@@ -101,7 +107,6 @@ class Evaluation:
         answered = self._answered(variant, self.examples)
         costs = [o.reply.cost_usd for o in answered]
         known = [cost for cost in costs if cost is not None]
-        by_scorer: dict[str, list[float]] = {name: [] for name in self.weights}
         errors: dict[str, int] = {}
         for example in self.examples:
             for repeat in range(self.repeats):
@@ -114,14 +119,12 @@ class Evaluation:
                     if score.value is None:
                         key = f"unscored: {score.unscored}"
                         errors[key] = errors.get(key, 0) + 1
-                    else:
-                        by_scorer.setdefault(score.name, []).append(score.value)
         latencies = sorted(o.reply.latency_s for o in answered if o.reply.latency_s > 0)
         return Summary(
             rows=len(scored),
             missing=len(weighted) - len(scored),
             quality=math.fsum(w * v for w, v in scored) / total if total else None,
-            scores={name: math.fsum(v) / len(v) if v else None for name, v in by_scorer.items()},
+            scores={name: self._mean_score(variant, name) for name in self.weights},
             cost_usd=math.fsum(known) / len(known) if known and len(known) == len(costs) else None,
             p50_latency_s=percentile(latencies, 0.5),
             p95_latency_s=percentile(latencies, 0.95),

@@ -202,7 +202,11 @@ def _before(known: Evaluation, original: Variant, confidence: float) -> dict[str
     interval = None
     if scored:
         measured = bounded_mean(
-            [value for _, value in scored], lower=0.0, upper=1.0, clusters=[e.cluster for e, _ in scored]
+            [value for _, value in scored],
+            lower=0.0,
+            upper=1.0,
+            clusters=[e.cluster for e, _ in scored],
+            weights=[e.weight for e, _ in scored],
         )
         interval = list(measured.interval(confidence) or ()) or None
     return {**_side(original, known.summary(original)), "interval": interval, "rows": len(scored)}

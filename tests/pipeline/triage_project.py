@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from promptmigrate.simulate import worlds
 PROMPT = "Decide which queue should take care of this support ticket.\n\n{{ticket}}"
 
 
-def migrated(folder: Path, *, rows: int = 160, **changes: Any) -> Run:
-    """Run an experiment in ``folder``, with ``changes`` to its top level."""
+def migrated(
+    folder: Path, *, rows: int = 160, weigh: Callable[[int], float] = lambda index: 1.0, **changes: Any
+) -> Run:
+    """Run an experiment in ``folder`` on rows that ``weigh`` so much, with ``changes`` to its top level."""
     lines = [
         json.dumps({"inputs": dict(row.inputs), "reference": row.expected, "group": f"s{index}",
+                    "weight": weigh(index),
                     "expectations": {"expected_response": row.expected}})
         for index, row in enumerate(worlds()["triage"].rows(rows, seed=3))
     ]  # fmt: skip
