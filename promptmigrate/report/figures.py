@@ -107,7 +107,7 @@ def difference(
         f'<circle class="dot {status}" cx="{across.at(delta)}%" cy="{y}" r="7"/>',
         label(across.at(delta), y - 16, points(delta), "value"),
         *bottom(across, foot, points_tick),
-        label(50, foot + 38, "percentage points of quality, candidate minus production", "axis-label"),
+        label(50, foot + 38, "points of quality, candidate − production", "axis-label"),
     ]
     return svg("difference", "Difference in quality", words, 140, parts)
 

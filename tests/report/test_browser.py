@@ -104,10 +104,11 @@ async def test_the_verdict_is_on_the_first_screen_of_a_phone(tmp_path):
         assert bottom < 844
 
 
-async def test_figures_keep_their_labels_inside_and_apart_from_their_edges(tmp_path):
+@pytest.mark.parametrize("width", [360, 390])
+async def test_figures_keep_their_labels_inside_and_apart_from_their_edges(tmp_path, width):
     path = report.write(write_run(tmp_path / "run", broken=0.4, fixed=0.1))
     async with browser.page(tmp_path / "profile") as page:
-        await page.open(path, width=390)
+        await page.open(path, width=width)
         outside = await page.evaluate(
             """[...document.querySelectorAll('svg text')].filter((t) => {
                  const a = t.getBoundingClientRect(), b = t.closest('figure').getBoundingClientRect();
