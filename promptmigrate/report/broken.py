@@ -262,12 +262,27 @@ def _specific(fact: str) -> int:
 
 
 def _tail(count: int, drawn: int, marked: int, total: int) -> float:
-    """The chance of ``count`` or more marked ones among ``drawn`` of ``total``, of which ``marked`` are."""
-    ways = sum(
-        math.comb(marked, k) * math.comb(total - marked, drawn - k)
-        for k in range(count, min(drawn, marked) + 1)
+    """The chance of ``count`` or more marked ones among ``drawn`` of ``total``, of which ``marked`` are.
+
+    Taken as 1 where they are no more than expected: what is likely is not told, however likely it is.
+    """
+    if count * total <= drawn * marked:
+        return 1.0
+    chance = math.exp(
+        _log_ways(marked, count) + _log_ways(total - marked, drawn - count) - _log_ways(total, drawn)
     )
-    return ways / math.comb(total, drawn)
+    found = chance
+    for k in range(count, min(drawn, marked)):
+        chance *= (marked - k) * (drawn - k) / ((k + 1) * (total - marked - drawn + k + 1))
+        found += chance
+        if chance < found * 1e-16:
+            break
+    return found
+
+
+def _log_ways(total: int, drawn: int) -> float:
+    # Whole numbers with hundreds of digits, for each of thousands of words, would take minutes.
+    return math.lgamma(total + 1) - math.lgamma(drawn + 1) - math.lgamma(total - drawn + 1)
 
 
 def _cluster(

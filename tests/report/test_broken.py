@@ -155,3 +155,12 @@ def test_every_broken_row_is_in_one_cluster_whatever_the_order(rows, random):
         assert cluster.others <= min(condition.others for condition in cluster.conditions)
     random.shuffle(rows)
     assert broken.find(rows) == found
+
+
+def test_words_that_are_rarer_among_many_broken_rows_are_not_what_they_share():
+    def text(example, words, after):
+        return row(example, "e " * 40, "good " * 9, after, words, scores=(1.0, float(after != "bad ")))
+
+    rows = [text(f"g{n:04}", "about alpaca", "good ") for n in range(6000)]
+    rows += [text(f"b{n:04}", "zebra alpaca" if n % 3 else "zebra", "bad ") for n in range(1500)]
+    assert [cluster.rule for cluster in broken.find(rows)] == ["answered 'bad'; inputs mention 'zebra'"]
