@@ -60,10 +60,13 @@ def verdict_table(summary: Mapping[str, Any]) -> Table:
             number(side["cost_per_call_usd"], "{:.6f}", none="unknown"),
             number(side["p95_latency_s"], "{:.2f} s"),
         )
-    low, high = summary["interval"] or (None, None)
-    sign = "" if low is None else f"{low:+.3f} to {high:+.3f}"
-    name = f"difference (margin {summary['margin']:g})"
-    table.add_row(name, "", number(summary["delta"], "{:+.3f}"), sign, "", "")
+    rows = [(f"difference (margin {summary['margin']:g})", summary)]
+    if corrected := summary.get("corrected"):
+        rows.append(("that decided: the judge's mistakes taken out", corrected))
+    for name, found in rows:
+        low, high = found["interval"] or (None, None)
+        sign = "" if low is None else f"{low:+.3f} to {high:+.3f}"
+        table.add_row(name, "", number(found["delta"], "{:+.3f}"), sign, "", "")
     return table
 
 

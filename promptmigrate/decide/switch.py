@@ -31,7 +31,7 @@ def switch_if(model: str, verdict: Verdict) -> str:
     ]
     said = " and ".join(f"{name} of {_shown(ratio, interval)}" for name, ratio, interval in measured)
     assert verdict.interval is not None, "nothing is promoted without one"
-    low, high = verdict.interval
+    low, high = verdict.corrected.interval if verdict.corrected else verdict.interval
     quality = f"a quality between {100 * low:+.1f} and {100 * high:+.1f} points of production's"
     if any((interval.high if interval else ratio) < 1.0 for _, ratio, interval in measured):
         return f"Switch to {model} if {said} {'are' if len(measured) > 1 else 'is'} worth {quality}."

@@ -133,7 +133,7 @@ class _Facts:
         return cls(
             expected=expected,
             answered=None if answered is None else f"answered {answered}",
-            verdict=_looks(row) or _said(row, scorers) or "answered otherwise",
+            verdict=_looks(row) or _said(row, scorers) or _compared(row),
             given=frozenset([*_input_facts(row.inputs), *([expected] if expected else [])]),
         )
 
@@ -170,6 +170,11 @@ def _said(row: TestRow, scorers: Sequence[Scorer]) -> str | None:
         if score.value is not None and kind and kind != "match":
             found.append(f"{scorer.name}: {str(kind).replace('_', ' ')}")
     return " and ".join(found) or None
+
+
+def _compared(row: TestRow) -> str:
+    same = row.baseline.output == row.candidate.output
+    return "answered as production did" if same else "answered otherwise"
 
 
 def _is_json(value: str) -> bool:

@@ -9,6 +9,7 @@ pipeline adds the rest. ``?`` marks what may be absent or null; keys not listed 
     primary?        what "quality" is, e.g. "label_match" or "label_match, equivalence (weighted mean)"
     superiority?    bool                                           margin, confidence
     delta?, interval?        mean quality difference and [low, high]
+    corrected?      {delta, interval}        the same with a judge's mistakes taken out: what decided
     baseline        {model, prompt_digest?, score?, interval?, cost_per_call_usd?, p95_latency_s?}
     candidate       the same
     before?         the same: the original prompt on the target model

@@ -72,11 +72,7 @@ def _context(data: RunData) -> dict[str, Any]:
         else "the mean of all scorers",
         "variants": _variants(v),
         "facts": _facts(v),
-        "difference": None
-        if v.delta is None or v.interval is None
-        else figures.difference(
-            v.delta, v.interval, margin=v.margin, superiority=v.superiority, confidence=v.confidence
-        ),
+        "difference": _difference(v),
         "scores": _scores(v),
         "guardrails": [_guardrail(g) for g in v.guardrails],
         "front": fronts.front(v.search.front) if v.search else None,
@@ -154,15 +150,27 @@ def _scores(v: VerdictFile) -> Any:
     return figures.scores(known, title=title) if len(known) > 1 else None
 
 
+def _difference(v: VerdictFile) -> Any:
+    """The figure of the difference that decided."""
+    found = v.corrected or v
+    if found.delta is None or found.interval is None:
+        return None
+    return figures.difference(
+        found.delta, found.interval, margin=v.margin, superiority=v.superiority, confidence=v.confidence
+    )
+
+
 def _facts(v: VerdictFile) -> list[dict[str, str]]:
     """The numbers that most readers come for."""
-    interval = wording.span(v.interval) if v.interval else ""
+    decided = v.corrected or v
+    interval = wording.span(decided.interval) if decided.interval else ""
+    note = f"{100 * v.confidence:g}% interval {interval}" if interval else "not measured"
     sides = (v.baseline, v.candidate)
     facts = [
         {
             "label": "Quality change",
-            "value": wording.points(v.delta),
-            "note": f"{100 * v.confidence:g}% interval {interval}" if interval else "not measured",
+            "value": wording.points(decided.delta),
+            "note": f"{note}, the judge's mistakes taken out" if v.corrected else note,
         },
         {
             "label": "Cost per call",

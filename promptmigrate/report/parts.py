@@ -109,6 +109,13 @@ class RatioFigures(Part):
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
 
 
+class CorrectedFigures(Part):
+    """The difference with a judge's mistakes taken out: what decided."""
+
+    delta: FiniteFloat
+    interval: tuple[FiniteFloat, FiniteFloat]
+
+
 class JointFigures(Part):
     """Of several candidates that were decided together."""
 

@@ -10,6 +10,7 @@ from promptmigrate.report.parts import (
     BreakEven,
     BundleFigures,
     ClusterFigures,
+    CorrectedFigures,
     ForecastFigures,
     JointFigures,
     NoiseFigures,
@@ -165,6 +166,7 @@ class VerdictFile(Part):
     confidence: FiniteFloat
     delta: FiniteFloat | None = None
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
+    corrected: CorrectedFigures | None = None
     baseline: VariantFigures
     candidate: VariantFigures
     before: VariantFigures | None = None

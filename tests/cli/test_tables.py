@@ -53,6 +53,15 @@ def test_no_number_is_broken(table: Any, width: int):
         assert "INCONCLUSIVE" in text and "0.65 to 0.77x" in text and "9.13 to 12.94x" in text
 
 
+def test_the_difference_that_decided_is_shown_beside_what_a_judge_saw():
+    out = io.StringIO()
+    corrected = {"method": "rogan_gladen", "delta": 0.0262, "interval": (-0.0271, 0.0881)}
+    Console(file=out, width=110).print(verdict_table({**SUMMARY, "corrected": corrected}))
+    lines = out.getvalue().splitlines()
+    assert any("-0.013 to +0.043" in line for line in lines)
+    assert any("decided" in line and "+0.026" in line and "-0.027 to +0.088" in line for line in lines)
+
+
 def test_half_a_character_is_valid_json_on_stdout(capsys: pytest.CaptureFixture[str]):
     print_json({"said": "half \ud83d, whole \U0001f600"})
     out = capsys.readouterr().out

@@ -13,6 +13,7 @@ from promptmigrate.decide import (
     corrected_rate,
     decide,
     labelled_mean,
+    switch_if,
 )
 from promptmigrate.decide.rogan_gladen import p_corrected_greater
 from tests.decide.paired import counts, paired
@@ -172,6 +173,13 @@ class TestVerdict:
         assert corrected.corrected.delta == pytest.approx(plain.delta / 0.5)
         assert corrected.interval.low > -0.05 > corrected.corrected.interval.low
         assert "with the judge's mistakes taken out" in corrected.reasons[0]
+
+    def test_when_to_switch_names_the_interval_that_decided(self):
+        verdict = decide(counts(900, fixed=2, broken=8, neither=20), Rules(margin=0.05, judge_errors=ERRORS))
+        assert verdict.verdict == "PROMOTE"
+        low, high = verdict.corrected.interval
+        assert (low, high) != verdict.interval
+        assert f"a quality between {100 * low:+.1f} and {100 * high:+.1f} points" in switch_if("m", verdict)
 
     def test_a_judge_that_is_a_coin_decides_nothing(self):
         coin = JudgeErrors(true_positive=25, false_negative=25, false_positive=24, true_negative=26)

@@ -111,6 +111,14 @@ def test_what_scorers_say_of_the_answer_is_told():
     assert cluster.rule.startswith("numeric_match: ")
 
 
+def test_rows_that_answered_alike_did_not_answer_otherwise():
+    rows = [*good(20), row("a", "x " * 40, "one answer", "another", scores=(1.0, 0.0))]
+    (cluster,) = broken.find(rows)
+    assert (cluster.rule, cluster.others) == ("answered otherwise", 0)
+    (cluster,) = broken.find([*good(20), row("a", "x", "the same", "the same", scores=(1.0, 0.5))])
+    assert (cluster.rule, cluster.others) == ("answered as production did", 20)
+
+
 def test_a_group_of_texts_is_divided_where_only_some_share_something():
     def text(example, words):
         return row(example, "e " * 40, "good " * 9, "bad " * 12, words, scores=(1.0, 0.0))

@@ -111,6 +111,17 @@ class TestContent:
         assert "decided on 3 times" in page.text
         assert "Worth knowing Something odd." in page.text
 
+    def test_where_a_judges_mistakes_were_taken_out_that_difference_is_shown(self, tmp_path):
+        run = write_run(tmp_path)
+        seen = document(run)
+        assert "mistakes" not in seen.text
+        path = run / "verdict.json"
+        corrected = {"method": "rogan_gladen", "delta": -0.031, "interval": [-0.0731, 0.0112]}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "corrected": corrected}))
+        page = document(run)
+        assert "95% interval −7.3 to +1.1, the judge's mistakes taken out" in page.text
+        assert "candidate minus production: −3.1 points, 95% interval −7.3 points to +1.1 points" in page.text
+
     def test_same_model_and_superiority(self, tmp_path):
         side = {"model": "openai/gpt-5-mini", "score": 0.9}
         run = write_run(
