@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
     from promptmigrate.evaluate import Progress
     from promptmigrate.pipeline.forecast import Forecast
+
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """``text`` with what would steer a terminal as JSON escapes: data and answers may hold anything."""
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def console() -> Console:
@@ -53,7 +62,7 @@ class ConsoleListener(Listener):
         """Print a line."""
         self._end_bar()
         if not self._quiet:
-            self._out.print(f"  {text}", markup=False, soft_wrap=True)
+            self._out.print(f"  {visible(text)}", markup=False, soft_wrap=True)
 
     def progress(self, progress: Progress) -> None:
         """Show or advance the bar of a phase: done of total, errors, money spent, time left."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptmigrate.cli.console import ConsoleListener, console, print_json
+from promptmigrate.cli.console import ConsoleListener, console, print_json, visible
 from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ def show(run: Run) -> None:
     colour = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow"}[run.verdict]
     out.print(f"\n[bold {colour}]{run.verdict}[/bold {colour}]")
     for reason in summary["reasons"]:
-        out.print(f"  {reason}", markup=False, soft_wrap=True)
+        out.print(f"  {visible(reason)}", markup=False, soft_wrap=True)
     for warning in summary["warnings"]:
-        out.print(f"  note: {warning}", markup=False, soft_wrap=True)
+        out.print(f"  note: {visible(warning)}", markup=False, soft_wrap=True)
     out.print(verdict_table(summary))
     if "targets" in summary:
         out.print(targets_table(summary))
         for target in summary["targets"]:
-            out.print(f"  {target['switch_if']}", markup=False, soft_wrap=True)
+            out.print(f"  {visible(target['switch_if'])}", markup=False, soft_wrap=True)
     spend = summary["spend"]
     calls = ", ".join(f"{count} {purpose}" for purpose, count in spend["calls"].items())
     money = "price unknown" if spend["usd"] is None else f"${spend['usd']:.4f}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptmigrate.cli.console import console, print_json
+from promptmigrate.cli.console import console, print_json, visible
 from promptmigrate.cli.options import Json
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ def verify(
         # On stdout, unless that holds the JSON object: these lines are what was asked for.
         out.print(str(finding), markup=False, soft_wrap=True) if as_json else typer.echo(str(finding))
     for note in report.notes:
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
+        out.print(f"note: {visible(note)}", markup=False, soft_wrap=True)
     if not report.ok:
         count = len(report.findings)
         out.print(f"{report.path} does not hold: {count} finding{'' if count == 1 else 's'}", markup=False)
         raise typer.Exit(1)
     for line in report.checked:
-        out.print(f"checked: {line}", markup=False, soft_wrap=True)
+        out.print(f"checked: {visible(line)}", markup=False, soft_wrap=True)
     out.print(f"{report.path} holds: {report.verdict}, {report.digest}", markup=False, soft_wrap=True)
 
 

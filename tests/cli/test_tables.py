@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from promptmigrate.cli.console import print_json
+from promptmigrate.cli.console import ConsoleListener, print_json
 from promptmigrate.cli.tables import targets_table, verdict_table
 
 LONG = "anthropic/claude-haiku-4-5-20251001"
@@ -60,6 +60,14 @@ def test_the_difference_that_decided_is_shown_beside_what_a_judge_saw():
     lines = out.getvalue().splitlines()
     assert any("-0.013 to +0.043" in line for line in lines)
     assert any("decided" in line and "+0.026" in line and "-0.027 to +0.088" in line for line in lines)
+
+
+def test_what_data_hold_does_not_steer_the_terminal():
+    out = io.StringIO()
+    listener = ConsoleListener(Console(file=out, width=110))
+    listener.note("Slice tenant=\x1b[2J\x00\u202e breaks:\n  line two, caf\u00e9\u00a0\U0001f600")
+    said = out.getvalue()
+    assert said == "  Slice tenant=\\u001b[2J\\u0000\\u202e breaks:\n  line two, caf\u00e9\u00a0\U0001f600\n"
 
 
 def test_half_a_character_is_valid_json_on_stdout(capsys: pytest.CaptureFixture[str]):

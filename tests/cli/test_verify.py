@@ -42,6 +42,17 @@ def tampered(bundle: Path) -> Path:
     return path
 
 
+def test_the_name_of_a_scorer_does_not_steer_the_terminal(bundle: Path):
+    def change(parsed: dict[str, Any]) -> None:
+        parsed["scorers.json"][1].update(name="\x1b[2J\u202ename", spec=None)
+
+    path = bundle.with_name("named.zip")
+    path.write_bytes(forge(entries(bundle.read_bytes()), change))
+    told = run(path)
+    assert "\\u001b[2J\\u202ename were not recomputed" in told.stderr
+    assert "\x1b" not in told.output and "\u202e" not in told.output
+
+
 def route(folder: Path, *, bundle: str | None, candidate: Variant | None = None) -> Path:
     known = evidence(judge=True)
     return write_route(
