@@ -30,6 +30,14 @@ def test_finds_a_better_prompt(name):
     assert result.best in [point.variant for point in result.front]
 
 
+@pytest.mark.parametrize("name", ["metaprompt", "reflective"])
+def test_whoever_asks_for_instructions_fills_every_field(name, monkeypatch):
+    told = []
+    monkeypatch.setattr(logging.getLogger("dspy.predict.predict"), "warning", lambda *said: told.append(said))
+    strategy(name).search(Shop(rows=30).problem(120))
+    assert told == []
+
+
 @pytest.mark.parametrize("name", ["copro", "gepa", "metaprompt", "mipro"])
 def test_refused_proposals_cost_no_evaluation_and_are_recorded(name):
     shop = Shop(write=lambda text, number: f"Read {{{{elsewhere}}}} and say {number}.")
