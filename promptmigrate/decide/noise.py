@@ -15,10 +15,12 @@ _SAME = 1e-9
 
 def measure_noise(rows: Sequence[PairedRow], *, confidence: float) -> Noise | None:
     """The difference of production's second answers from its first; None where there are none."""
+    # A mean over repeats holds the second answer too, and is that answer where the first one failed: compared
+    # with it, noise would look too small.
+    repeated = any(row.baseline_first is not None for row in rows)
     twice = []
     for row in rows:
-        # A mean over repeats holds the second answer too: compared with that, noise would look too small.
-        first = row.baseline if row.baseline_first is None else row.baseline_first
+        first = row.baseline_first if repeated else row.baseline
         if first is not None and row.baseline_again is not None:
             twice.append((row, row.baseline_again - first))
     found = weighted_mean([row for row, _ in twice], [value for _, value in twice], lower=-1.0)

@@ -205,6 +205,20 @@ class TestNoise:
         ]
         assert decide(rows, RULES).noise.changed == 60
 
+    def test_a_row_whose_first_answer_failed_was_not_asked_twice(self):
+        rows = [
+            paired(
+                n,
+                1.0,
+                1.0,
+                baseline_first=None if n < 40 else float(n % 10 > 0),
+                baseline_again=1.0,
+            )
+            for n in range(140)
+        ]
+        noise = decide(rows, RULES).noise
+        assert (noise.rows, noise.changed) == (100, 10)
+
     def test_without_second_answers_there_is_nothing_to_say(self):
         verdict = decide(counts(100), RULES)
         assert verdict.noise is None
