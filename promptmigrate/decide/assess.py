@@ -9,7 +9,15 @@ from promptmigrate.decide import guardrails as rails
 from promptmigrate.decide import slices as by_slice
 from promptmigrate.decide.power import rows_needed
 from promptmigrate.decide.quality import Estimated, estimate, status, weighted_mean
-from promptmigrate.decide.reasons import Finding, advise, advise_on_judges, explain, unusable, warn
+from promptmigrate.decide.reasons import (
+    MIN_CLUSTERS,
+    Finding,
+    advise,
+    advise_on_judges,
+    explain,
+    unusable,
+    warn,
+)
 from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.score_rails import check_scores
@@ -109,6 +117,9 @@ def assess(
             passed=[limit.detail for limit in limits if limit.status == "pass"],
             blocked=bool(blocked),
         )
+    few = short > 0 or (difference is not None and difference.clusters < MIN_CLUSTERS)
+    if blocked and (missing.share > rules.max_missing or not few):
+        more = None  # what is in the way is not a want of rows
     cost, latency = costs.ratio, latencies.ratio
     verdict = Verdict(
         verdict=decision,

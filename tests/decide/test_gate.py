@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from promptmigrate.decide import MIN_CLUSTERS, PairedRow, Rules, decide
+from promptmigrate.decide import MIN_CLUSTERS, PairedRow, Rules, decide, switch_if
 from promptmigrate.decide.assess import assess
 from promptmigrate.errors import DataError, UsageError
 from tests.decide.draws import draw
@@ -238,6 +238,12 @@ class TestUnusable:
             verdict = decide(items, Rules(margin=0.05))
             assert verdict.verdict == "INCONCLUSIVE"
             assert verdict.reasons[0].startswith("17.4% of the test rows have no measurement")
+
+    @pytest.mark.parametrize("quality,candidate", [(1.0, None), (0.0, 0.0)])
+    def test_more_rows_are_not_asked_for_where_they_would_not_help(self, quality, candidate):
+        verdict = decide([row(n, quality, candidate) for n in range(60)], Rules(margin=0.05))
+        assert (verdict.verdict, verdict.rows_needed) == ("INCONCLUSIVE", None)
+        assert switch_if("m", verdict).startswith("Switch to m only when another run has settled it")
 
     def test_evenly_missing_rows_give_no_warning(self):
         items = [*rows(190), row(900, None, None)]
