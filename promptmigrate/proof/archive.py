@@ -57,9 +57,12 @@ def unpack(path: Path) -> tuple[bytes, Unpacked]:
     """
     try:
         size = path.stat().st_size
+        if size <= MAX_ARCHIVE_BYTES:
+            with path.open("rb") as stream:  # a device or pipe says nothing of its size
+                raw = stream.read(MAX_ARCHIVE_BYTES + 1)
+            size = len(raw)
         if size > MAX_ARCHIVE_BYTES:
             raise DataError(f"{size:,} bytes, more than any bundle has ({MAX_ARCHIVE_BYTES:,})", file=path)
-        raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", file=path) from error
     try:

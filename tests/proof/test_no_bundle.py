@@ -67,6 +67,12 @@ class TestArchives:
         with pytest.raises(DataError, match="more than any bundle"):
             check(raw())
 
+    def test_a_file_without_an_end_is_not_read_to_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("promptmigrate.proof.archive.MAX_ARCHIVE_BYTES", 1_000)
+        (tmp_path / "bundle.zip").symlink_to("/dev/zero")
+        with pytest.raises(DataError, match="more than any bundle"):
+            verify(tmp_path / "bundle.zip")
+
     def test_paths_lead_nowhere(self, tmp_path):
         inside = tmp_path / "a" / "b"
         inside.mkdir(parents=True)
