@@ -117,6 +117,8 @@ def show(run: Run) -> None:
     spend = summary["spend"]
     calls = ", ".join(f"{count} {purpose}" for purpose, count in spend["calls"].items())
     money = "price unknown" if spend["usd"] is None else f"${spend['usd']:.4f}"
+    if spend["usd"] is not None and (unknown := spend["usd_unknown_calls"]):
+        money += f" and {unknown} call{'s' if unknown > 1 else ''} of unknown price"
     out.print(f"  spent: {calls} calls ({spend['cached']} answers from the cache), {money}", markup=False)
     if summary.get("break_even"):
         out.print(f"  {summary['break_even']['sentence']}", markup=False, soft_wrap=True)

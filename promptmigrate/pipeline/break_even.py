@@ -22,7 +22,8 @@ def break_even(dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any] |
     None where there are no prices, where nothing was spent, and where nothing was promoted.
 
     Returns ``{"sentence", "spent_usd", "saved_per_call_usd", "calls_per_day", "days"}``; ``calls_per_day``
-    is None where the traces have no times, ``days`` where nothing is saved or the traffic is not known.
+    is None where the traces have no times, ``days`` where nothing is saved or the traffic is not known. Where
+    the price of a call is not known, ``spent_usd`` lacks it, and the sentence says so.
     """
     spent = summary["spend"]["usd"]
     before = summary["baseline"]["cost_per_call_usd"]
@@ -38,13 +39,17 @@ def break_even(dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any] |
         "days": None,
     }
     cost = f"This run cost ${spent:.4g}"
+    if unknown := summary["spend"]["usd_unknown_calls"]:
+        calls = "1 call" if unknown == 1 else f"{unknown} calls"
+        cost += f" without {calls} of unknown price"
+    back = "that is earned back" if unknown else "it is earned back"
     if saved <= 0:
         sentence = f"{cost}; the candidate saves nothing per call, so it is not earned back by its price."
     elif traffic is None:
-        sentence = f"{cost}; it is earned back after {max(1, round(spent / saved)):,} calls."
+        sentence = f"{cost}; {back} after {max(1, round(spent / saved)):,} calls."
     else:
         found["days"] = spent / saved / traffic
-        sentence = f"{cost}; at {traffic:,.0f} calls a day it is earned back in {_span(found['days'])}."
+        sentence = f"{cost}; at {traffic:,.0f} calls a day {back} in {_span(found['days'])}."
     return {"sentence": sentence, **found}
 
 

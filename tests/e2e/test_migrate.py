@@ -157,6 +157,17 @@ def test_a_source_without_an_endpoint_is_refused_before_anything_is_spent(server
     assert server.calls == 0
 
 
+def test_calls_of_unknown_price_are_told_beside_what_the_others_cost(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server)
+    prices = {f"acme/{name}": {"input_per_mtok": 1, "output_per_mtok": 2} for name in ("grand", "petite")}
+    result = work.run("migrate", str(work.write(prices=prices)))
+    assert result.code == 0, result.err
+    asked = sum(model == "writer" for model, _ in server.log)
+    calls = "1 call" if asked == 1 else f"{asked} calls"
+    assert f" and {calls} of unknown price\n" in result.err
+    assert f" without {calls} of unknown price; " in result.err
+
+
 def test_counted_tokens_of_recorded_answers_cost_what_the_source_costs(server: Foreign, tmp_path: Path):
     work = project(tmp_path, server, margin=0.1)
     noted(tmp_path, input_tokens=30, output_tokens=10)

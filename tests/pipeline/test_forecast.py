@@ -150,10 +150,12 @@ def test_models_without_a_price_are_named_and_left_out():
     assert "price unknown" in found.line()
 
 
-def summary(before: float | None, after: float | None, spent: float | None = 1.83) -> dict[str, Any]:
+def summary(
+    before: float | None, after: float | None, spent: float | None = 1.83, unknown: int = 0
+) -> dict[str, Any]:
     return {
         "verdict": "PROMOTE",
-        "spend": {"usd": spent},
+        "spend": {"usd": spent, "usd_unknown_calls": unknown},
         "baseline": {"cost_per_call_usd": before},
         "candidate": {"cost_per_call_usd": after},
     }
@@ -178,6 +180,20 @@ def test_break_even_says_when_nothing_is_saved_or_the_traffic_is_not_known():
     assert break_even(dataset(30), summary(None, 0.001)) is None
     assert break_even(dataset(30), summary(0.002, 0.001, 0.0)) is None
     assert break_even(dataset(30), {**summary(0.002, 0.001), "verdict": "REJECT"}) is None
+
+
+def test_break_even_says_what_the_cost_of_the_run_lacks():
+    found = break_even(timed(1001, 24), summary(0.002, 0.001, unknown=12))
+    assert found is not None
+    assert found["sentence"] == (
+        "This run cost $1.83 without 12 calls of unknown price; at 1,001 calls a day that is earned back in "
+        "44 hours."
+    )
+    one = break_even(dataset(30), summary(0.002, 0.001, unknown=1))
+    assert one is not None
+    assert one["sentence"] == (
+        "This run cost $1.83 without 1 call of unknown price; that is earned back after 1,830 calls."
+    )
 
 
 def test_merged_calls_count_as_traffic():
