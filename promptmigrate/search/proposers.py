@@ -101,9 +101,10 @@ class Proposer(dspy.Module):  # type: ignore[misc]
         self.adapter = PlainAdapter()
 
     def forward(self, **inputs: str) -> Any:
-        """The prediction with ``diagnosis`` and ``new_instructions``."""
+        """The prediction with ``diagnosis`` and ``new_instructions``; fields without an input are empty."""
+        fields = dict.fromkeys(self.predict.signature.input_fields, "")
         with dspy.context(adapter=self.adapter, trace=None, warn_on_type_mismatch=False):
-            return self.predict(**inputs)
+            return self.predict(**{**fields, **inputs})
 
 
 def ask(lm: Any, inputs: Mapping[str, str], *, proposer: Any = None) -> tuple[str, str] | None:

@@ -30,14 +30,6 @@ def test_finds_a_better_prompt(name):
     assert result.best in [point.variant for point in result.front]
 
 
-@pytest.mark.parametrize("name", ["metaprompt", "reflective"])
-def test_whoever_asks_for_instructions_fills_every_field(name, monkeypatch):
-    told = []
-    monkeypatch.setattr(logging.getLogger("dspy.predict.predict"), "warning", lambda *said: told.append(said))
-    strategy(name).search(Shop(rows=30).problem(120))
-    assert told == []
-
-
 @pytest.mark.parametrize("name", ["copro", "gepa", "metaprompt", "mipro"])
 def test_refused_proposals_cost_no_evaluation_and_are_recorded(name):
     shop = Shop(write=lambda text, number: f"Read {{{{elsewhere}}}} and say {number}.")
@@ -257,7 +249,7 @@ def test_what_an_optimizer_sets_globally_is_set_back(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "metaprompt", "random", "reflective"])
 def test_no_bars_and_no_logs(name, capsys):
     strategy(name).search(Shop().problem(120))
     assert capsys.readouterr() == ("", "")

@@ -66,9 +66,7 @@ def _request(run: Run, manner: str) -> dict[str, str]:
     kept = ", ".join(f"{{{{{name}}}}}" for name in template.variables(anatomy.instructions))
     braces = f"Keep the placeholders {kept}" if kept else "Write no placeholders in braces"
     return {
-        **dict.fromkeys(("task_facts", "failure_report", "known_answers", "must_keep", "model_notes"), ""),
         "tried": run.refusals,
-        "another_prompt": "",
         "current_instructions": anatomy.instructions,
         "fixed_part": anatomy.frame,
         "assignment": f"{manner} {braces}.",
