@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from promptmigrate import template
 from promptmigrate.search.anatomy import Candidate, role_lines
 from promptmigrate.search.base import Problem
+from promptmigrate.search.given import given
 from promptmigrate.search.rules import Rules
 from promptmigrate.search.text import WORD, Unit, ngrams, runs, spelled, units
 from promptmigrate.types import Example, Prompt
@@ -37,7 +38,8 @@ class Guard:
             problem.original.prompt,
             max_tokens=problem.max_prompt_tokens,
             train=problem.train,
-            given=problem.prompts,
+            # Worked examples in them are train rows, and stay demos.
+            given=[candidate.anatomy.prompt for candidate in given(problem)],
         )
 
     def refuse(self, candidate: Candidate, *, proposed: bool = True) -> str | None:

@@ -88,6 +88,10 @@ class Opening:
         if best.steps and not state.seeds.worked:
             # Worked demos come later, from the model's own answers; plain ones may do as well as working.
             best = self._ahead([c for c in [*seeds, state.original] if not c.steps], rows)
+        if best.demos:
+            # A prompt that was handed in may show worked examples, which hide what its rules do not say.
+            seeds += self._measured([best.but(demos=(), origin=f"{best.origin} - demos")], rows)
+            best = self._ahead([c for c in [*seeds, state.original] if not c.demos], rows)
         self.bare = best
         seeds += self._measured(state.seeds.shots(best, state.plan.shots), rows)
         if best.key != state.original.key:

@@ -19,6 +19,7 @@ from promptmigrate.search.base import (
     Strategy,
 )
 from promptmigrate.search.frozen import Frozen
+from promptmigrate.search.given import given
 from promptmigrate.search.registry import reflects
 from promptmigrate.search.text import tokens_of
 from promptmigrate.types import Example, Prompt, Reply, Request, Variant
@@ -83,7 +84,8 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
             a plug-in and raises what is no PromptMigrateError, or wants to end the process.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
-    rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=problem.prompts)
+    starts = [candidate.anatomy.prompt for candidate in given(problem)]
+    rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=starts)
 
     fit: set[str] = set()
 

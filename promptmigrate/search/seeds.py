@@ -10,7 +10,8 @@ from promptmigrate.search import demos as demo_choice
 from promptmigrate.search.anatomy import Anatomy, Candidate, Demo
 from promptmigrate.search.base import Problem
 from promptmigrate.search.contract import Contract
-from promptmigrate.types import Example, Prompt
+from promptmigrate.search.given import given
+from promptmigrate.types import Example
 
 DEMO_COUNTS = (8, 4, 2)
 """Sizes of demo sets, in the order in which they are tried."""
@@ -24,6 +25,7 @@ class Seeds:
         self.anatomy = anatomy
         self.contract = contract
         self.usable = demo_choice.usable(problem.train)
+        self.given = given(problem)
         self._weights = Counter(
             " ".join(template.as_text(e.expected).split()).lower()
             for e in (*problem.train, *problem.validation)
@@ -56,7 +58,7 @@ class Seeds:
         original, contract = self.original(), self.contract
         if "instructions" not in self._problem.may_change:
             return []
-        seeds = [self._user_prompt(prompt, i) for i, prompt in enumerate(self._problem.prompts, 1)]
+        seeds = [*self.given]
         if contract:
             seeds.append(
                 original.but(instructions=_add(original.instructions, contract.rules), origin="contract")
@@ -106,15 +108,6 @@ class Seeds:
             base.but(demos=demos, origin=f"{base.origin} + {size} demos")
             for size, demos in list(sets.items())[:limit]
         ]
-
-    def _user_prompt(self, prompt: Prompt, index: int) -> Candidate:
-        anatomy = Anatomy.of(prompt)
-        return Candidate(
-            anatomy=anatomy,
-            base=self._problem.original,
-            instructions=anatomy.instructions,
-            origin=f"given prompt {index}",
-        )
 
 
 def _add(instructions: str, addition: str) -> str:

@@ -50,6 +50,7 @@ class State:
         self.validation = stratified(problem.validation, seed=problem.seed, stratum=expected_key)
         # Rows quoted as demos come last: a candidate that quotes them cannot be judged on them.
         reserved = {d.example for d in self.seeds.demos(max(4, len(problem.train) // 5))}
+        reserved |= {d.example for start in self.seeds.given for d in start.demos}
         self.train = stratified(problem.train, seed=problem.seed, stratum=expected_key)
         self.train.sort(key=lambda e: e.id in reserved)
         self.free = [e for e in self.train if e.id not in reserved]

@@ -14,6 +14,7 @@ from promptmigrate.search.anatomy import Anatomy, Candidate
 from promptmigrate.search.archive import front
 from promptmigrate.search.base import CandidateRecord, Generation, Problem, SearchResult, StopCode
 from promptmigrate.search.belief import Belief
+from promptmigrate.search.given import given
 from promptmigrate.search.guard import Guard
 from promptmigrate.search.racing import race, stratified
 from promptmigrate.search.state import expected_key
@@ -40,7 +41,10 @@ class Run:
     def __init__(self, problem: Problem, name: str, *, screen: int = 20, share: float = 0.15) -> None:
         self.problem, self.name = problem, name
         self.table = Table(problem)
-        self.original = _whole(problem, Anatomy.of(problem.original.prompt), "original")
+        anatomy = Anatomy.of(problem.original.prompt)
+        self.original = Candidate(
+            anatomy=anatomy, base=problem.original, instructions=anatomy.instructions, origin="original"
+        )
         self.base = self.original
         """Where the optimizer starts: the original, or a prompt of the user that does better."""
         self.train = stratified(problem.train, seed=problem.seed, stratum=expected_key)
@@ -124,10 +128,9 @@ class Run:
         return True
 
     def _try_given(self) -> None:
-        for number, prompt in enumerate(self.problem.prompts, 1):
-            given = _whole(self.problem, Anatomy.of(prompt), f"given prompt {number}")
-            if self.table.affordable([given], self.screen, spare=self.rows // 2) and self.admit(given):
-                self.table.measure([given], self.screen)
+        for start in given(self.problem):
+            if self.table.affordable([start], self.screen, spare=self.rows // 2) and self.admit(start):
+                self.table.measure([start], self.screen)
         self.base = max(self.candidates.values(), key=lambda c: self.table.mean(c, self.screen) or 0.0)
 
     # -- end -------------------------------------------------------------------------------------------
@@ -217,7 +220,3 @@ def conduct(
     except BudgetExceeded as error:
         run.stop("budget", f"the budget was exceeded: {error}")
     return run.result()
-
-
-def _whole(problem: Problem, anatomy: Anatomy, origin: str) -> Candidate:
-    return Candidate(anatomy=anatomy, base=problem.original, instructions=anatomy.instructions, origin=origin)
