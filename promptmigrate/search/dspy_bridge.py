@@ -41,7 +41,10 @@ ROW = "row_id"
 ANSWER = "model_answer"
 _TAKEN = frozenset(
     {ROW, ANSWER, "signature", "demos", "config", "lm", "new_signature", "prediction", "trace"}
+    | {"self", "base", "instance", "program", "program_to_use", "augmented"}
 )
+"""Parameters and fields of what inputs are handed to by name."""
+_KINDS = (pydantic.BaseModel, dspy.Signature, dspy.Example)
 
 
 class WholeSets(BaseCallback):  # type: ignore[misc]
@@ -238,8 +241,9 @@ def field_names(variables: Sequence[str]) -> dict[str, str]:
     """A DSPy field name for each template variable (pydantic and DSPy keep some names for themselves)."""
     names: dict[str, str] = {}
     for variable in variables:
-        name = variable.lstrip("_") or "value"
-        if name in _TAKEN or hasattr(pydantic.BaseModel, name) or hasattr(dspy.Example, name):
+        # dspy.Example hides fields that begin with "dspy_".
+        name = variable.lstrip("_").removeprefix("dspy_") or "value"
+        if name in _TAKEN or any(hasattr(kind, name) for kind in _KINDS):
             name += "_value"
         while name in names.values():
             name += "_"

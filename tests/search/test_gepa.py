@@ -4,6 +4,8 @@ import sys
 import pytest
 
 from promptmigrate.search import strategy
+from promptmigrate.search.anatomy import Anatomy, Candidate
+from promptmigrate.search.testing import Shop
 from promptmigrate.types import Prompt
 
 from . import world as worlds
@@ -78,7 +80,6 @@ def test_writes_nothing_to_stdout_and_leaves_logging_as_it_was(capsys):
 
 
 def test_the_program_sends_exactly_the_prompt():
-    from promptmigrate.search.anatomy import Anatomy, Candidate
     from promptmigrate.search.dspy_bridge import TemplateProgram
     from promptmigrate.search.proposers import reflection_lm
     from promptmigrate.types import Reply, Variant
@@ -115,3 +116,45 @@ def test_the_program_sends_exactly_the_prompt():
         {names[k]: v for k, v in {**values, "ticket": "x"}.items()} | {"model_answer": "bug"}
     ]
     assert [m.role for m in program.candidate().prompt.messages] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("self", "base", "instance", "program", "program_to_use", "augmented", "dspy_split", "dspy_"),
+        *("instructions", "fields", "schema", "signature", "trace", "cls", "args", "kwargs"),
+        *("row_id", "model_answer", "_value"),
+    ],
+)
+def test_a_variable_may_have_a_name_that_dspy_keeps_for_itself(name):
+    import dspy
+
+    from promptmigrate.search.dspy_bridge import TemplateProgram, as_examples
+
+    prompt = Prompt.of(f"Say where a note belongs.\n\nTongue: {{{{{name}}}}}\nNote: {{{{note}}}}\nShelf:")
+    shop = Shop(prompt=prompt)
+    result = strategy("fewshot").search(shop.problem(120))
+    assert "broke off" not in result.stopped
+    assert shop.true_quality(result.best) > shop.true_quality(shop.original) + 0.15
+    anatomy = Anatomy.of(prompt)
+    program = TemplateProgram(
+        Candidate(anatomy=anatomy, base=shop.original, instructions=anatomy.instructions), Said()
+    )
+    (row,) = as_examples(shop.train[:1], program.predict.names)
+    inputs = row.inputs().toDict()
+    assert sorted(inputs.values()) == sorted([shop.train[0].id, "English", shop.train[0].inputs["note"]])
+    assert program(**row.inputs()).said == inputs
+    demo = dspy.Example(augmented=True, **inputs, model_answer="north")
+    assert [dict(d.inputs) for d in program.predict.adapter.demos([demo])] == [dict(shop.train[0].inputs)]
+
+
+class Said:
+    """A source that tells what it was asked with."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def answer(self, program, **inputs):
+        import dspy
+
+        return dspy.Prediction(said=inputs)
