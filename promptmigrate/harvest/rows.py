@@ -125,7 +125,9 @@ def _check_columns(row: Row, variables: Sequence[str], columns: Columns) -> None
 
 def _call(row: Row, variables: Sequence[str], columns: Columns, group_by: str, tally: Tally) -> Call:
     values = row.values
-    nested = None if columns.mapped or "inputs" in variables else _object(values.get("inputs"))
+    nested = None if columns.mapped else _object(values.get("inputs"))
+    if "inputs" in variables and nested is not None and not nested.keys() >= set(variables):
+        nested = None  # a column of that name
     if nested is None and "inputs" in values and not columns.mapped and "inputs" not in variables:
         raise row.error("'inputs' must be a mapping from the template's variables to values")
     used = {"inputs"} if nested is not None else {columns.mapped.get(name, name) for name in variables}

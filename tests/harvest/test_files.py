@@ -222,6 +222,16 @@ def test_variables_with_the_names_of_our_columns(from_file: FromFile) -> None:
     assert (example.reference, example.weight, example.group) == ("ok", 1.0, "")
 
 
+def test_a_variable_named_inputs_in_rows_of_our_own(from_file: FromFile) -> None:
+    prompt = Prompt.text("{{inputs}} for {{tier}}")
+    rows = [{"inputs": {"inputs": f"t{n}", "tier": "gold"}, "reference": "x"} for n in range(3)]
+    found = from_file("x.jsonl", jsonl(*rows), prompt=prompt)
+    assert {str(example.inputs["inputs"]) for example in found.dataset} == {"t0", "t1", "t2"}
+    flat = {"inputs": {"some": "object"}, "tier": "gold", "reference": "x"}
+    (example,) = from_file("x.jsonl", jsonl(flat), prompt=prompt).dataset
+    assert example.inputs == {"inputs": {"some": "object"}, "tier": "gold"}
+
+
 def test_a_prompt_without_placeholders(from_file: FromFile) -> None:
     with pytest.raises(TemplateError, match="no placeholders"):
         from_file("x.jsonl", jsonl({"inputs": {}}), prompt=Prompt.text("Hello"))
