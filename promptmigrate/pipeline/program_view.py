@@ -77,10 +77,14 @@ class View:
 
     @property
     def original(self) -> Variant:
-        """The component's present prompt as a Variant of its own."""
+        """The component's present prompt as a Variant of its own.
+
+        Without the temperature: it belongs to all components, so none may be measured at another one.
+        """
         base = self.base
+        params = {name: value for name, value in base.params.items() if name != "temperature"}
         return Variant(
-            prompt=base.components[self.component], model=base.model, params=base.params, origin=base.origin
+            prompt=base.components[self.component], model=base.model, params=params, origin=base.origin
         )
 
     def joint(self, variant: Variant) -> Variant:

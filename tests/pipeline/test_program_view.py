@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,9 @@ from promptmigrate.evaluate import Evaluator, Measure, Program, ProgramRunner, a
 from promptmigrate.lm import Door
 from promptmigrate.pipeline.prepare import harvest_for
 from promptmigrate.pipeline.program import components
-from promptmigrate.pipeline.program_view import View, habits
-from promptmigrate.types import Example, Prompt, Variant
+from promptmigrate.pipeline.program_view import Seen, View, habits
+from promptmigrate.search import Problem, strategy
+from promptmigrate.types import Example, Prompt, Reply, Variant
 from scorers import label_match
 from tests.e2e import foreign
 from tests.e2e.foreign import KEY, Foreign, note
@@ -105,6 +106,38 @@ def test_the_step_that_answers_is_asked_with_what_the_one_before_said(
     assert seen.known(rows(6)).quality(seen.original, examples[0]) == measured.quality(
         seen.original, examples[0]
     )
+
+
+def test_no_budget_goes_into_samples_at_temperatures_that_a_program_does_not_take(
+    bench: tuple[Evaluator, ProgramRunner],
+):
+    evaluator, runner = bench
+    base = as_variant(GIVEN, model="f/petite", params={"temperature": 0}, origin="original")
+    program = {row.id: row for row in rows(40)}
+    found = View(
+        base=base, component="extract", final=False, rows=program, evaluator=evaluator, runner=runner
+    )
+    seen = found.examples(rows(40), {row.id: row.inputs for row in rows(40)})
+    asked: list[tuple[str, str]] = []
+
+    def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Seen:
+        asked.extend((variant.prompt.digest, row.id) for variant in variants for row in examples)
+        return found.evaluate(variants, examples)
+
+    result = strategy("simba").search(
+        Problem(
+            original=found.original,
+            train=seen[:20],
+            validation=seen[20:],
+            evaluate=evaluate,
+            reflect=lambda _: Reply(kind="provider_error", error="down"),
+            reflection_model="f/writer",
+            calls=150,
+            may_change=frozenset({"instructions"}),
+        )
+    )
+    assert result.calls >= len(asked) == len(set(asked)) > 0
+    assert found.joint(found.original).params == base.params
 
 
 def test_the_example_of_the_configs_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
