@@ -14,7 +14,7 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -102,20 +102,43 @@ def client(tracking_uri: str | None = None, *, create: bool = False) -> MlflowCl
     uri = resolve(tracking_uri)
     check(uri, create=create)
     prepare()
-    if create and uri.startswith("sqlite:"):
-        path = Path(_sqlite_path(uri))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{path.parent} cannot be created: {error.strerror}") from error
     with store_errors(uri):
-        from mlflow import MlflowClient
+        if create and uri.startswith("sqlite:"):
+            _make(Path(_sqlite_path(uri)))
+        return _opened(uri)
 
-        # MLflow reports each table it makes; that is not news for whoever asked for a store.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        made = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        made.search_experiments(max_results=1)
+
+def _opened(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    # MLflow reports each table it makes; that is not news for whoever asked for a store.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    made = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    made.search_experiments(max_results=1)
     return made
+
+
+def _make(path: Path) -> None:
+    """Make a SQLite store that is not there, all of it or nothing.
+
+    MLflow makes its tables in many steps, and cannot go on where a process was killed between two of them.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path.parent} cannot be created: {error.strerror}") from error
+    if path.exists() and path.stat().st_size:
+        return
+    new = path.absolute().with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        backend(_opened(f"sqlite:///{new}")).engine.dispose()
+        if path.exists():
+            new.replace(path)  # an empty file
+        else:
+            with suppress(FileExistsError):  # another process was first
+                os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -129,3 +132,33 @@ def test_an_mlflow_dataset_that_is_not_there(uri: str) -> None:
         data = DataConfig.model_validate({"traces": {"mlflow_dataset": name}})
         with pytest.raises(DataError, match=message):
             harvest(data, Prompt.text("{{ticket}}"), tracking_uri=uri)
+
+
+DIES = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from promptmigrate import mlflow_store
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    if "ADD COLUMN display_name" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+mlflow_store.client(sys.argv[1], create=True)
+"""
+
+
+def test_a_store_that_was_being_made_when_its_process_was_killed_is_made_anew(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    done = subprocess.run([sys.executable, "-c", DIES, uri], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    store = mlflow_store.client(uri, create=True)
+    assert store.create_experiment("mine")
+    assert mlflow_store.client(uri).get_experiment_by_name("mine") is not None
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    assert mlflow_store.client(f"sqlite:///{tmp_path}/mlflow.db", create=True).create_experiment("mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
