@@ -8,13 +8,14 @@ not exist is an error: MLflow itself would create an empty one and report no tra
 from __future__ import annotations
 
 import difflib
+import fcntl
 import logging
 import os
 import re
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -127,18 +128,18 @@ def _make(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path.parent} cannot be created: {error.strerror}") from error
-    if path.exists() and path.stat().st_size:
-        return
-    new = path.absolute().with_name(f".{path.name}.{os.getpid()}.new")
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # others that make it wait here; it ends with the process
+        if path.exists() and path.stat().st_size:
+            return
+        new = path.absolute().with_name(f".{path.name}.new")
+        for left in (new, new.with_name(f"{new.name}-journal")):
+            left.unlink(missing_ok=True)
         backend(_opened(f"sqlite:///{new}")).engine.dispose()
-        if path.exists():
-            new.replace(path)  # an empty file
-        else:
-            with suppress(FileExistsError):  # another process was first
-                os.link(new, path)
+        new.replace(path)
     finally:
-        new.unlink(missing_ok=True)
+        os.close(folder)
 
 
 @contextmanager

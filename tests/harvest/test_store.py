@@ -156,6 +156,7 @@ def test_a_store_that_was_being_made_when_its_process_was_killed_is_made_anew(tm
     store = mlflow_store.client(uri, create=True)
     assert store.create_experiment("mine")
     assert mlflow_store.client(uri).get_experiment_by_name("mine") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
