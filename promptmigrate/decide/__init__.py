@@ -46,6 +46,7 @@ from promptmigrate.decide.verdict import (
     Side,
     Slice,
     Verdict,
+    that_decided,
 )
 from promptmigrate.decide.wilson import wilson
 
@@ -100,5 +101,6 @@ __all__ = [
     "slices_of",
     "spread",
     "switch_if",
+    "that_decided",
     "wilson",
 ]

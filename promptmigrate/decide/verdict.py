@@ -112,6 +112,13 @@ class Corrected:
     interval: Interval
 
 
+def that_decided(found: Mapping[str, Any]) -> dict[str, Any]:
+    """``delta`` and ``interval`` that decided, of what :meth:`Verdict.to_json` gives: a judge's mistakes are
+    taken out where they are known."""
+    one = found.get("corrected") or found
+    return {"delta": one.get("delta"), "interval": one.get("interval")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Breakage:
     """One way in which production's answers were broken on purpose."""

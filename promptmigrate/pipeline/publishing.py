@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from promptmigrate.decide import that_decided
 from promptmigrate.harvest import log_dataset
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
@@ -80,12 +81,14 @@ def publish(work: record.Work, summary: dict[str, Any], listener: Listener) -> d
 def log_run(work: record.Work, summary: dict[str, Any]) -> None:
     """Log numbers and files to the MLflow run, and end it."""
     config = work.config
+    decided = that_decided(summary)
+    low, high = decided["interval"] or (None, None)
     metrics = {
         "baseline_score": summary["baseline"]["score"],
         "candidate_score": summary["candidate"]["score"],
-        "delta": summary["delta"],
-        "delta_low": (summary["interval"] or [None, None])[0],
-        "delta_high": (summary["interval"] or [None, None])[1],
+        "delta": decided["delta"],
+        "delta_low": low,
+        "delta_high": high,
         "baseline_cost_per_call_usd": summary["baseline"]["cost_per_call_usd"],
         "candidate_cost_per_call_usd": summary["candidate"]["cost_per_call_usd"],
         "spend_usd": summary["spend"]["usd"],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from promptmigrate.decide import switch_if
+from promptmigrate.decide import switch_if, that_decided
 from promptmigrate.pipeline.contest import Contender
 from promptmigrate.pipeline.gate import Gate
 
-_AS_DECIDED = ("delta", "interval", "cost_ratio", "p95_latency_ratio", "rows_needed")
+_AS_DECIDED = ("cost_ratio", "p95_latency_ratio", "rows_needed")
 """What is shown of a target as the gate wrote it; ``promptmigrate verify`` compares it with the bundle."""
 
 
@@ -33,6 +33,7 @@ def table(gate: Gate, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
                     "p95_latency_s": side.p95_latency_s,
                     "prompt_digest": one.candidate.prompt_digest,
                 },
+                **that_decided(decided),
                 **{name: decided[name] for name in _AS_DECIDED},
                 "joint_interval": list(verdict.joint.interval)
                 if verdict.joint is not None and verdict.joint.interval is not None

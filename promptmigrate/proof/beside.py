@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from promptmigrate.decide import that_decided
 from promptmigrate.errors import DataError
 from promptmigrate.proof.contents import Contents
 from promptmigrate.proof.findings import Finding, compare
@@ -15,7 +16,7 @@ NAME = "verdict.json"
 _OWN = ("warnings", "baseline", "candidate", "rows")
 """What a run adds to; looked at part by part."""
 _SIDE = ("score", "interval", "cost_per_call_usd", "p95_latency_s")
-_ROW = ("verdict", "reasons", "delta", "interval", "cost_ratio", "p95_latency_ratio", "rows_needed")
+_ROW = ("verdict", "reasons", "cost_ratio", "p95_latency_ratio", "rows_needed")
 _MAX_BYTES = 50_000_000
 
 
@@ -67,11 +68,13 @@ def check_shown(bundle: Contents, shown: Mapping[str, Any]) -> Iterator[Finding]
         field = f"targets[{index}]."
         yield from _compare(entry, row, decided, ["model", "switch_if"], field)
         yield from _compare(entry, row, decided.get("verdict"), list(_ROW), field)
-        joint = {"joint_interval": (decided["verdict"].get("joint") or {}).get("interval")}
-        yield from _compare(entry, row, joint, ["joint_interval"], field)
-        names = [name for name in _SIDE if name in decided["verdict"]["candidate"]]
+        verdict = decided["verdict"]
+        found = that_decided(verdict)
+        found["joint_interval"] = (verdict.get("joint") or {}).get("interval")
+        yield from _compare(entry, row, found, list(found), field)
+        names = [name for name in _SIDE if name in verdict["candidate"]]
         side = row.get("candidate") if isinstance(row, dict) else None
-        yield from _compare(entry, side, decided["verdict"]["candidate"], names, f"{field}candidate.")
+        yield from _compare(entry, side, verdict["candidate"], names, f"{field}candidate.")
 
 
 def _compare(entry: str, said: Any, found: Any, names: list[str], field: str) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from promptmigrate import mlflow_store
+from promptmigrate.decide import that_decided
 from promptmigrate.errors import TemplateError, UsageError
 from promptmigrate.files import safe_name
 from promptmigrate.types import Prompt, Variant
@@ -194,9 +195,8 @@ def _tags(variant: Variant, summary: Mapping[str, Any], tags: Mapping[str, Any])
         "promptmigrate.prompt_digest": variant.prompt.digest,
         "promptmigrate.variant_digest": variant.digest,
     }
-    for key in ("delta", "interval", "confidence", "margin"):
-        if summary.get(key) is not None:
-            found[f"promptmigrate.{key}"] = summary[key]
+    said = {**that_decided(summary), **{key: summary.get(key) for key in ("confidence", "margin")}}
+    found |= {f"promptmigrate.{key}": value for key, value in said.items() if value is not None}
     found.update(tags)
     return {key: str(value) for key, value in found.items() if value is not None}
 

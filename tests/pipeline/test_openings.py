@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from promptmigrate.evaluate.calibrate import calibrate
-from promptmigrate.lm import Door
 from promptmigrate.proof import verify
-from scorers import from_spec
-from tests.pipeline.triage_project import migrated
+from tests.pipeline.triage_project import calibrated, migrated
 
 pytestmark = pytest.mark.slow
 
@@ -65,10 +61,10 @@ def test_a_price_that_is_changed_after_the_rows_were_seen_is_named(tmp_path: Pat
 def test_a_judge_that_is_calibrated_anew_after_the_rows_were_seen_is_named(tmp_path: Path):
     judge = {"use": "equivalence", "judge": "sim/judge", "params": {"temperature": 0}}
     scorers = [{**judge, "calibration": "card.json"}]
-    _calibrated(tmp_path, {**judge}, rows=24)
+    calibrated(tmp_path, {**judge}, rows=24)
     first = migrated(tmp_path, scorers=scorers, budget={"calls": 1500})
     assert not any("settings" in warning for warning in first.summary["warnings"])
-    _calibrated(tmp_path, {**judge}, rows=30)
+    calibrated(tmp_path, {**judge}, rows=30)
     second = migrated(tmp_path, scorers=scorers, budget={"calls": 1500})
     assert second.dir != first.dir and second.candidate == first.candidate
     said = "\n".join(second.summary["warnings"])
@@ -77,22 +73,3 @@ def test_a_judge_that_is_calibrated_anew_after_the_rows_were_seen_is_named(tmp_p
     for run in (first, second):
         report = verify(run.dir / "bundle.zip")
         assert report.ok, [str(finding) for finding in report.findings]
-
-
-def _calibrated(folder: Path, judge: dict[str, object], *, rows: int) -> None:
-    """Write a card of ``judge`` from so many labelled answers, half of them right."""
-    asked = from_spec({"use": judge["use"], "model": judge["judge"]})
-    labelled = [
-        {
-            "output": "billing" if good else "sales",
-            "expected": "billing",
-            "inputs": {"ticket": f"{n}: I was charged twice."},
-            "label": good,
-        }
-        for n in range(rows)
-        for good in [n % 2 == 0]
-    ]
-    with Door.open(cache=folder / "runs" / "cache") as door:
-        card = calibrate(door, asked, labelled, params=judge["params"])  # type: ignore[arg-type]
-    card.save(folder / "card.json")
-    assert json.loads((folder / "card.json").read_text())["rows"] == rows

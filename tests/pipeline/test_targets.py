@@ -14,7 +14,7 @@ from rich.console import Console
 from promptmigrate.cli.tables import targets_table
 from promptmigrate.proof import verify
 from promptmigrate.report.wording import times
-from tests.pipeline.triage_project import migrated
+from tests.pipeline.triage_project import calibrated, migrated
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +82,21 @@ def test_the_table_and_the_report_show_the_joint_intervals_of_cost_and_latency(r
         if target["verdict"] == "PROMOTE":
             low, high = target["cost_ratio"]["interval"]
             assert f"({low:.2f}x to {high:.2f}x)" in target["switch_if"]
+
+
+def test_where_a_judges_mistakes_are_taken_out_the_table_shows_what_decided(tmp_path: Path):
+    judge = {"use": "equivalence", "judge": "sim/judge", "params": {"temperature": 0}}
+    calibrated(tmp_path, judge, rows=60)
+    targets = [{"model": f"sim/triage-{size}", "params": {"temperature": 0}} for size in ("small", "tiny")]
+    scorers = [{**judge, "calibration": "card.json"}]
+    done = migrated(tmp_path, targets=targets, scorers=scorers, budget={"calls": 2500})
+    summary = json.loads((done.dir / "verdict.json").read_text())
+    [chosen] = [one for one in summary["targets"] if one["chosen"]]
+    assert summary["corrected"]["interval"] != summary["interval"]
+    for name in ("delta", "interval"):
+        assert chosen[name] == summary["corrected"][name]
+    low, high = chosen["interval"]
+    if summary["verdict"] == "PROMOTE":
+        assert f"{100 * low:+.1f} and {100 * high:+.1f} points" in chosen["switch_if"]
+    report = verify(done.dir / "bundle.zip")
+    assert report.ok, [str(finding) for finding in report.findings]

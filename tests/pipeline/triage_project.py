@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from promptmigrate.config import parse_config
+from promptmigrate.evaluate.calibrate import calibrate
+from promptmigrate.lm import Door
 from promptmigrate.pipeline import Run, migrate
 from promptmigrate.simulate import worlds
+from scorers import from_spec
 
 PROMPT = "Decide which queue should take care of this support ticket.\n\n{{ticket}}"
 
@@ -46,3 +49,22 @@ def migrated(
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         return migrate(config, folder=folder, runs=folder / "runs")
+
+
+def calibrated(folder: Path, judge: dict[str, object], *, rows: int) -> None:
+    """Write a card of ``judge`` from so many labelled answers, half of them right."""
+    asked = from_spec({"use": judge["use"], "model": judge["judge"]})
+    labelled = [
+        {
+            "output": "billing" if good else "sales",
+            "expected": "billing",
+            "inputs": {"ticket": f"{n}: I was charged twice."},
+            "label": good,
+        }
+        for n in range(rows)
+        for good in [n % 2 == 0]
+    ]
+    with Door.open(cache=folder / "runs" / "cache") as door:
+        card = calibrate(door, asked, labelled, params=judge["params"])  # type: ignore[arg-type]
+    card.save(folder / "card.json")
+    assert json.loads((folder / "card.json").read_text())["rows"] == rows
