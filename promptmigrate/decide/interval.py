@@ -276,7 +276,7 @@ def _constrained(values: Floats, shares: Floats, mean: float, bound: float) -> _
         if rest >= 0.0:
             unseen = rest * (bound - mean) ** 2
             return _Spread(float((p * away**2).sum()) + unseen, _far(p, away) + unseen)
-    if away[0] >= 0.0:  # by rounding only: without the bound, some value must lie below the mean
+    if away[0] >= 0.0:  # nothing lies below the mean, as where all groups are above it: at least this much
         return _Spread(float((shares * away**2).sum()), 0.0)
 
     def pull(multiplier: float) -> float:
