@@ -68,7 +68,7 @@ def test_the_gate_comes_first_and_the_parts_fit_the_budget():
 def test_where_the_model_stays_a_candidate_has_to_be_better(source: dict[str, Any] | None, better: bool):
     # Whatever the search made of its parameters.
     asked = config(source=source, search={"may_change": ["instructions", "temperature"]})
-    looks, trust = Looks(decisions=1, candidates=1, changed=()), Trust(uncalibrated=(), errors={})
+    looks, trust = Looks(decisions=1, candidates=1, seen=0.0, changed=()), Trust(uncalibrated=(), errors={})
     with Door.open() as door:
         found = plan(asked, dataset(150), PROMPT, 1, door)
     rules = rules_of(asked, dataset(150), plan=found, opened=looks, trust=trust)
