@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from promptmigrate import template
 from promptmigrate.errors import PromptMigrateError, TemplateError, UsageError
+from promptmigrate.redact import redact
 from promptmigrate.search.base import (
     FrontPoint,
     Generation,
@@ -27,6 +29,7 @@ from promptmigrate.types import Example, Prompt, Reply, Request, Variant
 _MANY = {"front": FrontPoint, "generations": Generation, "facts": str, "removed": str}
 """Fields of a SearchResult that hold several things, and of which type."""
 _PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+_TEMPERATURE = "temperature"
 
 
 class Rules:
@@ -79,22 +82,25 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
     """What ``strategy`` finds for ``problem``, held to the :class:`Rules`.
 
     Raises:
-        BrokenRuleError: it asks for a Variant that breaks them, before any call is made for it, or its best
-            one does; it asks the reflection model, and says that it does not; its result is none; or it is
-            a plug-in and raises what is no PromptMigrateError, or wants to end the process.
+        BrokenRuleError: it asks for a Variant that breaks them or changes a parameter that it may not, before
+            any call is made for it, or gives back such a one; it asks the reflection model, and says that it
+            does not; its result is none; or it is a plug-in and raises what is no PromptMigrateError, or
+            wants to end the process.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
     starts = [candidate.anatomy.prompt for candidate in given(problem)]
     rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=starts)
 
+    original, may = problem.original, problem.may_change & {_TEMPERATURE}
+    # Answers may be sampled at other temperatures where the original has one; what is shipped keeps it.
+    samples = may | ({_TEMPERATURE} & set(original.params))
     fit: set[str] = set()
 
-    def check(variant: Variant, does: str) -> None:
-        if variant.digest in fit:  # a race asks for the same ones block after block
+    def check(variant: Variant, does: str, free: frozenset[str]) -> None:
+        reason = _other_settings(variant, original, free)
+        if reason is None and variant.digest in fit:  # a race asks for the same ones block after block
             return
-        reason = rules.broken(variant.prompt)
-        if variant.model != problem.original.model:
-            reason = f"it is for {variant.model}, not for {problem.original.model}"
+        reason = reason or rules.broken(variant.prompt)
         if reason is not None:
             raise BrokenRuleError(
                 f"search strategy {strategy.name!r} {does} a prompt that may not be tried: {reason}; choose "
@@ -104,7 +110,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
 
     def evaluate(variants: Sequence[Variant], examples: Sequence[Example]) -> Measured:
         for variant in variants:
-            check(variant, "asks for")
+            check(variant, "asks for", samples)
         return problem.evaluate(variants, examples)
 
     def refuse(_request: Request) -> Reply:
@@ -124,16 +130,53 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
         if type(strategy).__module__.startswith("promptmigrate."):
             raise  # a fault of ours, to be told as one
         raise BrokenRuleError(
-            f"search strategy {strategy.name!r} broke: {type(error).__name__}: {error}; choose another "
-            "search.strategy, or have that one mended (PROMPTMIGRATE_DEBUG=1 shows the traceback)"
+            f"search strategy {strategy.name!r} broke: {type(error).__name__}: {_told(error)}; choose "
+            "another search.strategy, or have that one mended (PROMPTMIGRATE_DEBUG=1 shows the traceback)"
         ) from error
-    if odd := _unsound(result):
+    odd = _unsound(result) or next(
+        (reason for told in _told_of(result) if (reason := _other_settings(told, original, samples))), None
+    )
+    if odd:
         raise BrokenRuleError(
             f"search strategy {strategy.name!r} gives back what cannot be used: {odd}; choose another "
             "search.strategy, or have that one mended"
         )
-    check(result.best, "ends with")
+    check(result.best, "ends with", may)
     return result
+
+
+def _other_settings(variant: Variant, original: Variant, free: frozenset[str]) -> str | None:
+    """What beside its prompt ``variant`` has otherwise than ``original``, parameters in ``free`` left out."""
+    if variant.model != original.model:
+        return f"it is for {variant.model}, not for {original.model}"
+    if variant.components:
+        return "it holds the prompts of a program, not one prompt"
+    given, own = variant.params, original.params
+    changed = sorted(
+        name for name in {*given, *own} if (name in given, given.get(name)) != (name in own, own.get(name))
+    )
+    # Values are not shown: one of them may be a key.
+    for name in changed:
+        if name not in free:
+            leave = "search.may_change does not name it" if name == _TEMPERATURE else "no search may"
+            return f"it changes the parameter {name}, and {leave}"
+        value = given.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            return f"its {name} is no number from 0 on"
+    return None
+
+
+def _told_of(result: SearchResult) -> Iterator[Variant]:
+    """What a result tells of beside its best one; it is written down with the run."""
+    yield from (point.variant for point in result.front)
+    for generation in result.generations:
+        yield generation.best
+        yield from (each.variant for each in generation.candidates if each.variant is not None)
+
+
+def _told(error: BaseException) -> str:
+    """The message of an error that is not ours: it may show the key that a service has refused."""
+    return redact(str(error), ("secret",))[0]
 
 
 def _unsound(result: object) -> str | None:
@@ -143,6 +186,9 @@ def _unsound(result: object) -> str | None:
     best: object = result.best
     if not isinstance(best, Variant):
         return f"best is a {type(best).__name__}, not a Variant"
+    params: object = best.params
+    if not isinstance(params, Mapping):
+        return f"best.params is a {type(params).__name__}, not a mapping"
     for name in ("quality", "baseline"):
         value = getattr(result, name)
         if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):

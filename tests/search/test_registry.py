@@ -36,7 +36,7 @@ class Mine:
 
 
 def refuses():
-    raise RuntimeError("no licence")
+    raise RuntimeError("no licence for sk-SECRET1234567890abcdef")
 
 
 def test_plug_ins_are_found_and_broken_ones_are_named(monkeypatch):
@@ -61,7 +61,7 @@ def test_plug_ins_are_found_and_broken_ones_are_named(monkeypatch):
     for name, said in {
         "gone": "there.is.no.such",
         "absent": "Nobody",
-        "refuses": "no licence",
+        "refuses": r"no licence for \[SECRET\]",
         "hollow": "has no name and search",
     }.items():
         with pytest.raises(UsageError, match=f"strategy '{name}' of .*{said}"):

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from promptmigrate.errors import BudgetExceeded, UsageError
-from promptmigrate.search import Problem, SearchResult, run_strategy, strategy
+from promptmigrate.search import FrontPoint, Problem, SearchResult, run_strategy, strategy
 from promptmigrate.search.anatomy import Anatomy
+from promptmigrate.search.base import CHANGEABLE
 from promptmigrate.search.testing import Shop, StrategyContract
 from promptmigrate.types import Prompt, Request, Variant
 
@@ -55,7 +56,7 @@ class CountsErrorsAsZero(Sloppy):
 
 class LosesPlaceholders(Sloppy):
     def best(self, problem):
-        return Variant(prompt=Prompt.of("Answer."), model=problem.original.model)
+        return replace(problem.original, prompt=Prompt.of("Answer."))
 
 
 class InventsABest(Sloppy):
@@ -99,6 +100,25 @@ class WritesTooMuch(Measures):
 class AsksAnotherModel(Measures):
     def own(self, problem):
         return replace(problem.original, model="toy/manager")
+
+
+class ChangesParameters(Measures):
+    def own(self, problem):
+        return replace(
+            problem.original, params={**problem.original.params, "api_key": "sk-SECRET1234567890abc"}
+        )
+
+
+class EndsWithParameters(Sloppy):
+    def best(self, problem):
+        return replace(problem.original, params={**problem.original.params, "temperature": 0.7})
+
+
+class TellsOfParameters(Sloppy):
+    def search(self, problem: Problem) -> SearchResult:
+        other = replace(problem.original, params={"api_key": "sk-SECRET1234567890abc"})
+        point = FrontPoint(variant=other, quality=0.5, cost_usd=None, latency_s=None, rows=1)
+        return replace(super().search(problem), front=(point,))
 
 
 class ShowsValidation(Sloppy):
@@ -189,13 +209,17 @@ def test_finds_what_is_broken(broken, test):
         (WritesTheFixedPartAnew, "it changes the fixed part"),
         (WritesTooMuch, "the limit is 4000"),
         (AsksAnotherModel, "it is for toy/manager"),
+        (ChangesParameters, "it changes the parameter api_key, and no search may"),
+        (EndsWithParameters, "it changes the parameter temperature, and search.may_change does not name it"),
+        (TellsOfParameters, "it changes the parameter api_key, and no search may"),
     ],
 )
 def test_what_breaks_a_rule_is_refused_before_a_call_is_made(broken, reason):
     shop = Shop()
     with pytest.raises(UsageError) as refused:
-        run_strategy(broken(), shop.problem(200))
+        run_strategy(broken(), shop.problem(200, may_change=CHANGEABLE - {"temperature"}))
     assert reason in str(refused.value)
+    assert "SECRET" not in str(refused.value)
     assert shop.calls == (0 if issubclass(broken, Measures) else len(shop.validation))
 
 
@@ -238,6 +262,10 @@ def test_the_shop_can_be_improved():
         ({"calls": -5}, "calls is -5"),
         ({"rows": 3.0}, "rows is 3.0"),
         ({"stopped": None}, "stopped is None"),
+        (
+            {"best": Variant(prompt=Prompt.of("{{note}}"), model="toy/clerk", params=None)},
+            "best.params is a NoneType",
+        ),
         ({"code": "bored"}, "code 'bored'"),
         ({"front": []}, "front is no tuple of FrontPoint"),
         ({"facts": (1,)}, "facts is no tuple of str"),
@@ -271,3 +299,42 @@ def test_what_stops_a_run_passes_a_plug_in():
 
     with pytest.raises(BudgetExceeded):
         run_strategy(Exceeds(), Shop().problem(200))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "fine"), [(0.5, True), (0, True), (-1, False), (math.nan, False), ("hot", False)]
+)
+def test_a_temperature_that_may_change_is_a_number(temperature, fine):
+    class Warms(Sloppy):
+        def best(self, problem):
+            return replace(problem.original, params={**problem.original.params, "temperature": temperature})
+
+    problem = Shop().problem(200, may_change=frozenset({"temperature"}))
+    if fine:
+        assert run_strategy(Warms(), problem).best.params["temperature"] == temperature
+    else:
+        with pytest.raises(UsageError, match="its temperature is no number from 0 on"):
+            run_strategy(Warms(), problem)
+
+
+def test_answers_may_be_sampled_at_other_temperatures_where_the_original_has_one():
+    class Samples(Measures):
+        def own(self, problem):
+            return replace(problem.original, params={"temperature": 0.9})
+
+    shop, closed = Shop(), frozenset({"instructions"})
+    assert "temperature" in shop.original.params
+    assert run_strategy(Samples(), shop.problem(200, may_change=closed)).best == shop.original
+    bare = replace(shop.original, params={})
+    with pytest.raises(UsageError, match="the parameter temperature"):
+        run_strategy(Samples(), shop.problem(200, original=bare, may_change=closed))
+
+
+def test_the_message_of_a_plug_in_shows_no_key():
+    class Breaks(Sloppy):
+        def search(self, problem):
+            raise ValueError("401: invalid key sk-SECRET1234567890abcdef")
+
+    with pytest.raises(UsageError, match="invalid key") as told:
+        run_strategy(Breaks(), Shop().problem(200))
+    assert "SECRET1234" not in str(told.value)
