@@ -66,6 +66,7 @@ def migrate(
             )
         raise typer.Exit(0)
     if join:
+        _check_alone(workers=workers > 1, run=run_dir, record=record, replay=replay)
         with ConsoleListener(out, quiet=quiet) as listener:
             finished = assist(
                 experiment,
@@ -76,8 +77,12 @@ def migrate(
             )
         if finished is None:
             out.print("\nThe process that leads this run has its result.")
+            if as_json:
+                print_json({"verdict": None, "result": "on the host that leads the run"})
             raise typer.Exit(0)
         show(finished)
+        if as_json:
+            print_json(finished.summary)
         raise typer.Exit(EXIT[finished.verdict])
     ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json or replay)
     with ConsoleListener(out, quiet=quiet, ask=ask) as listener:
@@ -95,6 +100,20 @@ def migrate(
     if as_json:
         print_json(run.summary)
     raise typer.Exit(EXIT[run.verdict])
+
+
+def _check_alone(**given: object) -> None:
+    """Refuse what has no meaning beside ``--join``: the run, its rows and its settings are the leader's."""
+    from promptmigrate.errors import UsageError
+
+    for name, value in given.items():
+        if value:
+            instead = (
+                "start --join once more for each further process, each with a folder of its own as --runs"
+                if name == "workers"
+                else "give it to the process that leads the run"
+            )
+            raise UsageError(f"--join cannot be used with --{name}: {instead}")
 
 
 def show(run: Run) -> None:

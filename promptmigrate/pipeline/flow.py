@@ -99,6 +99,12 @@ def migrate(
             meeting.open(run)
         with crew.started(run.path):
             contenders, gate = _decide(config, bench, runs, crew, say, searches)
+        # A storage that was away has forgotten who led: another host may have taken the lead since.
+        if meeting is not None and not meeting.take_over(run):
+            raise StorageError(
+                f"the shared storage was away, and another process has brought run {run.id} to its end since; "
+                "its result is on that host"
+            )
         found = _finished(config, bench, contenders, gate, started, say)
         if meeting is not None:
             meeting.done(run)
@@ -143,10 +149,10 @@ def assist(
         bench = open_bench(config, folder, runs, run_dir, crew, say, stack, None, None)
         run = bench.ready.run
         contenders, gate = _decide(config, bench, runs, crew, say, Searches(run, meeting))
-        if meeting is not None:
-            if not meeting.take_over(run):
-                return None
-        elif not _held(run, stack):
+        if meeting is not None and not meeting.take_over(run):
+            return None
+        # On one host the folder tells better than a storage that may have been away.
+        if not crew.joined and not _held(run, stack):
             return None  # the one that leads is there, and writes the result
         if run.state().get("state") != "running":
             return None

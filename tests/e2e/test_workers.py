@@ -111,28 +111,34 @@ def test_workers_cannot_record(server: Foreign, tmp_path: Path):
     assert server.calls == 0
 
 
+def two_hosts(server: Foreign, folder: Path, url: str) -> list[subprocess.Popen[bytes]]:
+    """One that leads in ``here`` and one that joins in ``there``."""
+    running = []
+    for name, option in (("here", "--quiet"), ("there", "--join")):
+        place = folder / name
+        place.mkdir()
+        work = small(place, server)
+        path = work.write(
+            storage={"url_env": "SHARED"}, mlflow={"tracking_uri": f"sqlite:///{folder}/mlflow.db"}
+        )
+        with (place / "stdout").open("wb") as out, (place / "stderr").open("wb") as err:
+            running.append(
+                subprocess.Popen(
+                    work.command("migrate", str(path), option, "--json"),
+                    cwd=place,
+                    env=work.environment(SHARED=url),
+                    stdout=out,
+                    stderr=err,
+                )
+            )
+    return running
+
+
 def test_a_host_joins_by_the_database_and_finishes_for_a_dead_leader(
     server: Foreign, tmp_path: Path, postgres: Server
 ):
     here, there = tmp_path / "here", tmp_path / "there"
-    url = postgres.database()
-    running = []
-    for folder, option in ((here, "--quiet"), (there, "--join")):
-        folder.mkdir()
-        work = small(folder, server)
-        path = work.write(
-            storage={"url_env": "SHARED"}, mlflow={"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}
-        )
-        with (folder / "stderr").open("wb") as log:
-            running.append(
-                subprocess.Popen(
-                    work.command("migrate", str(path), option),
-                    cwd=folder,
-                    env=work.environment(SHARED=url),
-                    stdout=log,
-                    stderr=log,
-                )
-            )
+    running = two_hosts(server, tmp_path, postgres.database())
     (there / "calls.jsonl").unlink()  # its rows come from the one that leads
     until(lambda: list(there.glob("runs/moods/*/workers/1.outcomes.jsonl")) and server.calls > 120)
     running[0].kill()
@@ -140,11 +146,46 @@ def test_a_host_joins_by_the_database_and_finishes_for_a_dead_leader(
     assert running[1].wait(timeout=200) == 0, (there / "stderr").read_text()
     [verdict] = there.glob("runs/moods/*/verdict.json")
     assert json.loads(verdict.read_text())["verdict"] == "PROMOTE"
+    assert json.loads((there / "stdout").read_text())["verdict"] == "PROMOTE"
     assert paid(verdict.parent, 1) > 20
     assert server.calls <= 500
     for path in [*here.rglob("*"), *there.rglob("*")]:
         if path.is_file():
             assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_one_host_writes_the_result_though_the_database_forgot_who_leads(
+    server: Foreign, tmp_path: Path, postgres: Server
+):
+    running = two_hosts(server, tmp_path, postgres.database())
+    until(lambda: list(tmp_path.glob("there/runs/moods/*/workers/1.outcomes.jsonl")) and server.calls > 60)
+    postgres.stop()
+    postgres.start()
+    codes = [process.wait(timeout=200) for process in running]
+    said = [(tmp_path / name / "stderr").read_text() for name in ("here", "there")]
+    results = [
+        json.loads(text) for name in ("here", "there") if (text := (tmp_path / name / "stdout").read_text())
+    ]
+    assert sorted(str(result["verdict"]) for result in results)[-1] == "PROMOTE", said
+    assert len(list(tmp_path.glob("*/runs/moods/*/verdict.json"))) == 1, said
+    assert len(list(tmp_path.glob("*/routes/moods.yaml"))) == 1
+    if codes[0]:  # the one that joined was faster
+        assert "another process has brought run" in said[0]
+        assert codes == [2, 0]
+    assert server.calls <= 500
+
+
+@pytest.mark.parametrize(
+    "options", [("--workers", "2"), ("--run", "there"), ("--record", "tape"), ("--replay", "tape")]
+)
+def test_joining_takes_no_options_of_the_one_that_leads(
+    server: Foreign, tmp_path: Path, options: tuple[str, str]
+):
+    work = small(tmp_path, server)
+    result = work.run("migrate", str(work.write(storage={"url_env": "SHARED"})), "--join", *options)
+    assert result.code == 2
+    assert f"--join cannot be used with {options[0]}" in result.err
+    assert server.calls == 0
 
 
 def test_the_doctor_looks_at_the_database_and_never_shows_the_password(
