@@ -98,12 +98,12 @@ def migrate(
         if meeting is not None:
             meeting.open(run)
         with crew.started(run.path):
-            contenders, gate = _decide(config, bench, runs, crew, say, searches)
+            contenders, gate = _decide(config, bench, runs, meeting, say, searches)
         # A storage that was away has forgotten who led: another host may have taken the lead since.
         if meeting is not None and not meeting.take_over(run):
             raise StorageError(
-                f"the shared storage was away, and another process has brought run {run.id} to its end since; "
-                "its result is on that host"
+                f"the shared storage was away, and another process has brought run {run.id} to its end "
+                "since; its result is on that host"
             )
         found = _finished(config, bench, contenders, gate, started, say)
         if meeting is not None:
@@ -148,7 +148,7 @@ def assist(
         runs = home(run_dir, runs)
         bench = open_bench(config, folder, runs, run_dir, crew, say, stack, None, None)
         run = bench.ready.run
-        contenders, gate = _decide(config, bench, runs, crew, say, Searches(run, meeting))
+        contenders, gate = _decide(config, bench, runs, meeting, say, Searches(run, meeting))
         if meeting is not None and not meeting.take_over(run):
             return None
         # On one host the folder tells better than a storage that may have been away.
@@ -181,7 +181,7 @@ def _held(run: RunDir, stack: ExitStack) -> bool:
 
 
 def _decide(
-    config: Config, bench: Bench, runs: Path, crew: Crew, say: Listener, searches: Searches
+    config: Config, bench: Bench, runs: Path, meeting: Meeting | None, say: Listener, searches: Searches
 ) -> tuple[tuple[Contender, ...], Gate]:
     ready = bench.ready
     search = compete if bench.runner is None else partial(compete_program, bench.runner)
@@ -192,7 +192,7 @@ def _decide(
     # What was found so far is kept, whatever happens to the gate.
     record.keep(ready.run, [contender.found.best for contender in contenders])
     candidates = [contender.found.best for contender in contenders]
-    budget = _affordable(config, bench, agreed, candidates, crew)
+    budget = _affordable(config, bench, agreed, candidates, meeting)
     say.stage(f"Gate: {budget.gate_rows} test rows, opened once")
     gate = run_gate(
         config,
@@ -209,19 +209,21 @@ def _decide(
     return contenders, gate
 
 
-def _affordable(config: Config, bench: Bench, agreed: Plan, candidates: list[Variant], crew: Crew) -> Plan:
+def _affordable(
+    config: Config, bench: Bench, agreed: Plan, candidates: list[Variant], meeting: Meeting | None
+) -> Plan:
     """The gate that the rest of the budget pays for; who comes to it first settles that for all."""
     ready = bench.ready
-    if planned := ready.run.state().get("gate"):
-        return agreed.opening(planned["rows"], planned["short"])
-    fitted = agreed
-    # On other hosts some may be in the gate already: what is left says nothing to one that joined.
-    if not crew.joined:
+    planned = ready.run.state().get("gate") or (meeting and meeting.gate(ready.run))
+    if not planned:
         production = [production_variant(config, ready.prompt, ready.components)] if agreed.rerun else []
         found = allowances(config, ready, agreed, [*production, *candidates], bench.evaluator, bench.door)
         fitted = within(agreed, found, retry_rate=bench.evaluator.retry_rate)
-    ready.run.write_state(gate={"rows": fitted.gate_rows, "short": fitted.short})
-    return fitted
+        planned = {"rows": fitted.gate_rows, "short": fitted.short}
+        if meeting is not None:
+            planned = meeting.settle_gate(ready.run, planned)
+    ready.run.write_state(gate=planned)
+    return agreed.opening(planned["rows"], planned["short"])
 
 
 def _finished(

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from promptmigrate.pipeline.rundir import RunDir
 
 _WAIT_S = 60.0
 _POLL_S = 1.0
-_RUN, _DONE, _SEARCH = "run", "done", "search"
+_RUN, _DONE, _SEARCH, _GATE = "run", "done", "search", "gate"
 
 
 class Meeting:
@@ -111,9 +111,26 @@ class Meeting:
         """Settle what the search of ``target`` came to, unless a worker has; what counts for all."""
         return self._board.post(run.id, f"{_SEARCH}.{target}", text)
 
+    def gate(self, run: RunDir) -> dict[str, Any] | None:
+        """How many test rows the gate opens and what that leaves out, as some worker settled it; or None."""
+        text = self._board.read(run.id, _GATE)
+        return None if text is None else _planned(run.id, text)
+
+    def settle_gate(self, run: RunDir, planned: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle the gate, unless a worker has; what counts for all."""
+        return _planned(run.id, self._board.post(run.id, _GATE, json.dumps(dict(planned))))
+
     def close(self) -> None:
         """Leave; a lead ends with it."""
         self._board.close()
+
+
+def _planned(run: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        return {"rows": int(found["rows"]), "short": found["short"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"the shared storage holds an unreadable gate of run {run}: {error}") from error
 
 
 def _parsed(run: str, text: str) -> tuple[dict[str, Any], bytes]:

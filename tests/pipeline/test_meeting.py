@@ -42,3 +42,20 @@ def test_a_run_is_joined_until_it_has_ended(
     finally:
         lead.close()
         other.close()
+
+
+def test_who_comes_to_the_gate_first_settles_its_rows_for_all(
+    tmp_path: Path,
+    postgres: Server,  # noqa: F811
+):
+    url = postgres.database()
+    here, there = RunDir(tmp_path / "here" / "abc"), RunDir(tmp_path / "there" / "abc")
+    lead, other = Meeting(url), Meeting(url)
+    try:
+        assert other.gate(there) is None
+        assert other.settle_gate(there, {"rows": 85, "short": ""}) == {"rows": 85, "short": ""}
+        assert lead.gate(here) == {"rows": 85, "short": ""}
+        assert lead.settle_gate(here, {"rows": 31, "short": "few"}) == {"rows": 85, "short": ""}
+    finally:
+        lead.close()
+        other.close()
