@@ -94,8 +94,11 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("PROMPTMIGRATE_DEBUG"):
             raise
+        from promptmigrate.redact import redact
+
+        said, _ = redact(str(error), ("secret",))
         _fail(
-            f"internal error: {type(error).__name__}: {error} (set PROMPTMIGRATE_DEBUG=1 for the traceback)",
+            f"internal error: {type(error).__name__}: {said} (set PROMPTMIGRATE_DEBUG=1 for the traceback)",
             1,
         )
 

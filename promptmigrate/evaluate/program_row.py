@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptmigrate.errors import CallFailed, ConfigError, PromptMigrateError, TemplateError
 from promptmigrate.evaluate.program import Program
+from promptmigrate.redact import redact
 from promptmigrate.types import OutcomeKind, Reply, Request, Variant
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ class Row:
         except _Reached:
             pass
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises is its answer
-            self.raised = f"{type(error).__name__}: {error}"[:_ERROR_CHARS]
+            # Redacted before it is cut: half a key would not be known as one.
+            said, _ = redact(str(error), ("secret",))
+            self.raised = f"{type(error).__name__}: {said}"[:_ERROR_CHARS]
 
     def stop(self) -> None:
         """Let the program ask nothing any more."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from promptmigrate.evaluate.embedding import embedding_model, score_embedded
 from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.results import trace_of
+from promptmigrate.redact import redact
 from promptmigrate.types import Example, Reply
 from scorers import Answer, Judge, Question, Sample, Score, Scorer, run_judge
 from scorers.running import broken
@@ -38,9 +39,9 @@ def score_here(
 ) -> Score:
     """What ``scorer``, which needs no model, says outside of a run; one that breaks leaves it unscored."""
     try:
-        return scorer(output=output, expected=expected, inputs=inputs, trace=trace)
+        return _told(scorer(output=output, expected=expected, inputs=inputs, trace=trace))
     except Exception as error:  # noqa: BLE001 - it is somebody's own; what it raised is told in the score
-        return broken(scorer, error)
+        return _told(broken(scorer, error))
 
 
 async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) -> Score:
@@ -63,9 +64,11 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
                     inputs=sample.inputs,
                     trace=sample.trace,
                 )
-                return found
-            return scorer(
-                output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+                return _told(found)
+            return _told(
+                scorer(
+                    output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+                )
             )
 
         async def complete(question: Question) -> Answer:
@@ -74,4 +77,11 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         return await run_judge(cast(Judge, scorer), sample, complete)
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         # A plug-in that breaks on one output leaves that output unscored and says so in the results.
-        return broken(scorer, error)
+        return _told(broken(scorer, error))
+
+
+def _told(found: Score) -> Score:
+    """``found``; what somebody's code raised may show the key that a service has refused."""
+    if found.unscored != "error":
+        return found
+    return replace(found, rationale=redact(found.rationale, ("secret",))[0])

@@ -167,7 +167,7 @@ class Broken:
     version: str = "1"
 
     def __call__(self, **_: Any) -> Score:
-        raise ZeroDivisionError("oops")
+        raise ZeroDivisionError("oops, key sk-SECRET1234567890abcdef")
 
 
 def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path: Path):
@@ -179,7 +179,7 @@ def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path:
     outcome = evaluation.outcome(variant("grand"), rows[0])
     assert outcome is not None
     assert outcome.scores[1].unscored == "error"
-    assert "ZeroDivisionError: oops" in outcome.scores[1].rationale
+    assert "ZeroDivisionError: oops, key [SECRET]" in outcome.scores[1].rationale
     assert evaluation.quality(variant("grand"), rows[0]) is None
 
 

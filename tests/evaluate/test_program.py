@@ -209,6 +209,15 @@ def test_a_program_that_raises_gives_its_user_an_empty_answer(opened: Opened):
     assert ran is not None and ran.error == outcome.reply.error
 
 
+def test_what_a_program_raises_shows_no_key(opened: Opened):
+    def program(ask: Callable[..., str], note: str) -> str:
+        raise ValueError("x" * 270 + " refused sk-SECRET1234567890abcdef")
+
+    with opened(program) as (evaluator, _):
+        error = one(evaluator, rows(1)[0]).reply.error
+    assert error is not None and "refused [SECRET]" in error and "sk-" not in error
+
+
 def test_a_program_that_gives_no_text_raises(opened: Opened):
     def program(ask: Callable[..., str], note: str) -> Any:
         ask("mood", note=note)
