@@ -127,6 +127,8 @@ class Row:
         # A program may catch what went wrong and ask on: the row is lost already, or the run has to end.
         if self.fatal is not None:
             raise self.fatal
+        if self.reached is not None:
+            raise _Reached
         failed = next((step for step in self.steps if not step.reply.answered), None)
         if failed is not None:
             raise _failure(failed)

@@ -272,6 +272,20 @@ def test_what_a_component_is_asked_with_takes_only_the_calls_before_it(opened: O
     assert all(set(given) == {"note", "mood"} for given in asked.values())
 
 
+def test_a_program_that_catches_everything_asks_nothing_beyond_the_component(opened: Opened, server: Foreign):
+    def stubborn(ask: Callable[..., str], note: str) -> str:
+        try:
+            mood = ask("mood", note=note)
+        except BaseException:
+            mood = "FLAT"
+        return ask("check", note=note, mood=mood)
+
+    made = rows(3)
+    with opened(stubborn) as (_, runner):
+        assert runner.variables(variant(), made, "mood") == {row.id: dict(row.inputs) for row in made}
+    assert server.calls == 0
+
+
 def unknown(ask: Callable[..., str], note: str) -> str:
     parsed = json.loads(ask("mood", note=note))
     return ask("chekc", note=note, mood=parsed)
