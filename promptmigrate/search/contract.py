@@ -15,17 +15,15 @@ from typing import Any, Literal
 
 from promptmigrate import template
 from promptmigrate.search import contract_json, contract_text
+from promptmigrate.search.contract_labels import MAX_LABELS, is_label, is_open, no_punctuation, spelling
 from promptmigrate.search.contract_text import most
-from promptmigrate.search.text import cased
 from promptmigrate.types import Example
 
 Kind = Literal["labels", "multilabel", "json", "number", "text"]
 
-_MAX_LABELS = 60
-_LABEL_CHARS = 60
-_LABEL_WORDS = 6
 _NUMBER = re.compile(
-    r"(?P<sign>[-+\u2212])?(?P<currency>[$\u20ac\u00a3\u00a5])?\s?(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)"
+    r"(?P<sign>[-+\u2212])?(?P<currency>[$\u20ac\u00a3\u00a5])?\s?"
+    r"(?P<digits>(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})(?:\.\d+)?|\.\d+)"
     r"\s?(?P<unit>%|[A-Za-z\u20ac\u00b0/]{1,12})?\.?"
 )
 _ANSWER_TAIL = re.compile(
@@ -37,6 +35,8 @@ _ANSWER_TAIL = re.compile(
 
 _LEAD = re.compile(r"(?P<lead>[^\W\d_][^\n:=]{0,30}[:=]\s*)(?P<value>\S[^\n]*?)\s*$")
 """A short label before a value, for a last line that all answers begin alike."""
+_FIELD = re.compile(r"(?P<lead>[^\W\d_][^\n:=\d]{0,30}:\s*)\S")
+"""The same for a field of a record; "Step 1:" and "cost = 3" are working."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +113,21 @@ def _answers(pairs: Sequence[tuple[Any, str | None]]) -> tuple[list[str], Form]:
             tails = [_tail(t, pattern) for t in texts]
             leads = Counter(lead.lower() for lead, _, _ in (t for t in tails if t))
             worked = [t for t in tails if t and t[2]]
+            if pattern is _LEAD and _are_records(texts):
+                break
             if leads and leads.most_common(1)[0][1] >= 0.7 * len(texts) and len(worked) >= 0.6 * len(texts):
                 lead = next(t[0] for t in tails if t and t[0].lower() == leads.most_common(1)[0][0])
                 return [t[1] for t in tails if t], Form(lead=lead, works=True)
         return texts, Form()
     return texts, _form(texts, outputs)
+
+
+def _are_records(texts: Sequence[str]) -> bool:
+    """Whether ``texts`` are several labelled lines ("Queue: ...", "Priority: ..."): the last one is a field
+    like the others, and what stands above it is no working."""
+    leads = [[m["lead"].lower() for m in map(_FIELD.match, t.splitlines()) if m] for t in texts]
+    first = Counter(lead[0] for lead in leads if len(set(lead)) > 1)
+    return first.total() > 0 and max(first.values()) >= 0.7 * len(texts)
 
 
 def _tail(text: str, pattern: re.Pattern[str]) -> tuple[str, str, bool] | None:
@@ -154,11 +164,12 @@ def _form(texts: Sequence[str], outputs: Sequence[str | None]) -> Form:
 
 def _labels(texts: Sequence[str], form: Form) -> Contract | None:
     counts = Counter(texts)
-    short = {t: n for t, n in counts.items() if _is_label(t)}
-    if sum(short.values()) < 0.9 * len(texts) or len(short) > _MAX_LABELS or len(short) < 2:
+    short = {t: n for t, n in counts.items() if is_label(t)}
+    if sum(short.values()) < 0.9 * len(texts) or len(short) > MAX_LABELS or len(short) < 2:
         return None
     repeated = sum(n for n in short.values() if n > 1)
     closed = len(short) <= max(2, len(texts) / 2.5) and repeated >= 0.7 * len(texts)
+    closed = closed and not is_open(Counter(short))
     identifiers = all(re.fullmatch(r"[A-Za-z0-9_\-./]+", t) and not t[0].isdigit() for t in short)
     if not closed and not (identifiers and repeated >= 0.3 * len(texts)):
         return None
@@ -170,7 +181,7 @@ def _labels(texts: Sequence[str], form: Form) -> Contract | None:
         return None
     labels = tuple(sorted(short, key=lambda t: (-short[t], t)))
     listed = "\n".join(f"- {label}" for label in sorted(labels))
-    notes = _spelling(labels)
+    notes, points = spelling(labels), no_punctuation(labels)
     if closed:
         head = f"Answer with exactly one of these {len(labels)} labels:\n{listed}"
         extra = "Never invent another label: if several seem to fit, choose the one that fits best."
@@ -180,38 +191,19 @@ def _labels(texts: Sequence[str], form: Form) -> Contract | None:
     rules = (
         f"Output format:\n{head}\n"
         f"Output only the label itself, exactly as it is spelled above{notes}, and nothing else: no "
-        f"explanation, no other words, no punctuation, no quotes, no markdown. {extra}"
+        f"explanation, no other words, {points}, no quotes, no markdown. {extra}"
     )
     steps = (
         f"Output format:\n{head}\n"
         "First think step by step about which label fits best. Then write the label alone on the last line"
-        f"{_as_line(form)}, exactly as it is spelled above{notes}, with no punctuation, quotes or markdown "
+        f"{_as_line(form)}, exactly as it is spelled above{notes}, with {points}, quotes or markdown "
         "around it."
     )
-    facts = [
-        f"The answer is one of {len(labels)} labels: " + ", ".join(f"{t} ({short[t]} rows)" for t in labels)
-    ]
+    of = f"one of {len(labels)} labels" if closed else "a label; in use are"
+    facts = [f"The answer is {of}: " + ", ".join(f"{t} ({short[t]} rows)" for t in labels)]
     if not form.bare:
         facts.append(contract_text.form_fact(form.lead, form.works))
     return Contract(kind="labels", rules=rules, steps=steps, facts=tuple(facts), labels=labels, form=form)
-
-
-def _is_label(text: str) -> bool:
-    return len(text) <= _LABEL_CHARS and "\n" not in text and len(text.split()) <= _LABEL_WORDS
-
-
-def _spelling(labels: Sequence[str]) -> str:
-    letters = [t for t in labels if cased(t)]
-    notes = []
-    if letters and all(t == t.lower() for t in letters):
-        notes.append("in lowercase")
-    elif letters and all(t == t.upper() for t in letters):
-        notes.append("in UPPERCASE")
-    if any("_" in t for t in labels):
-        notes.append("with underscores")
-    if notes or not letters:
-        return f" ({', '.join(notes)})" if notes else ""
-    return ", with the same capital and small letters"
 
 
 def _multilabel(texts: Sequence[str]) -> Contract | None:
@@ -222,7 +214,9 @@ def _multilabel(texts: Sequence[str]) -> Contract | None:
         counts = Counter(p for row in parts for p in row)
         if len(counts) >= len(set(texts)) or any(_NUMBER.fullmatch(p) for p in counts):
             continue  # the comma belongs to the labels themselves, or to numbers
-        if not all(_is_label(p) and p for p in counts) or len(counts) > min(_MAX_LABELS, len(texts) / 1.5):
+        if is_open(counts):
+            continue
+        if not all(is_label(p) and p for p in counts) or len(counts) > min(MAX_LABELS, len(texts) / 1.5):
             continue
         listed = "\n".join(f"- {label}" for label in sorted(counts))
         rules = (
@@ -242,6 +236,7 @@ def _numbers(texts: Sequence[str], form: Form) -> Contract | None:
     if len(matches) < 0.9 * len(texts):
         return None
     decimals = [len(m["digits"].partition(".")[2]) for m in matches]
+    # None: some have it and some have not, which is nothing to be told.
     currency = most([m["currency"] or "" for m in matches], 0.8)
     unit = most([m["unit"] or "" for m in matches], 0.8)
     thousands = any("," in m["digits"] for m in matches)
@@ -252,8 +247,10 @@ def _numbers(texts: Sequence[str], form: Form) -> Contract | None:
         parts.append(f"a number in digits with exactly {decimals[0]} decimal places")
     else:
         parts.append("a number in digits")
-    parts.append(f"with the sign {currency} before it" if currency else "without a currency sign")
-    parts.append(f"with {unit!r} after it" if unit else "without a unit")
+    if currency is not None:
+        parts.append(f"with the sign {currency} before it" if currency else "without a currency sign")
+    if unit is not None:
+        parts.append(f"with {unit!r} after it" if unit else "without a unit")
     parts.append("with commas between thousands" if thousands else "without commas between thousands")
     shape = ", ".join(parts)
     sample = min((m[0] for m in matches), key=lambda t: (len(t), t))

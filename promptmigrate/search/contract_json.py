@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptmigrate.search.contract_labels import is_open
 from promptmigrate.search.text import cased
 
 _FENCED = re.compile(r"^\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
@@ -43,14 +44,16 @@ def as_object(value: Any) -> dict[str, Any] | None:
 
 def describe(objects: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Rules and facts for answers that are JSON ``objects`` (some); ``outputs`` are production's texts."""
+    if _is_map(objects):
+        what = f"The answer is {_type(objects)}"
+        return f"Output format:\n{_only(outputs)}\n{what}.", (what,)
     lines = _fields(objects, depth=0)
     flat = not any(isinstance(v, (dict, list)) for o in objects for v in o.values())
     always = [k for k in objects[0] if all(k in o for o in objects)]
     optional = sorted({k for o in objects for k in o} - set(always))
     rules = [
         "Output format:",
-        "Answer with only one valid JSON object and nothing else: no text before or after it, no "
-        "explanation, no markdown, no code fences (```).",
+        _only(outputs),
         "Use exactly these keys, spelled like this, in this order, and no other keys:",
         *lines,
     ]
@@ -58,12 +61,29 @@ def describe(objects: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> tu
         rules.append(f"Leave out {', '.join(json.dumps(k) for k in optional)} where it does not apply.")
     if flat:
         rules.append("Keep the object flat: no nested objects and no lists.")
-    if any(v is None for o in objects for v in o.values()):
+    values = [v for o in objects for v in o.values()]
+    if None in values and "" not in values:
         rules.append("Use null (not an empty string) for what the input does not say.")
     if outputs and sum("\n" not in o.strip() for o in outputs) >= 0.9 * len(outputs):
         rules.append("Write the JSON on a single line.")
     facts = ("The answer is one JSON object with these keys:", *lines)
     return "\n".join(rules), facts
+
+
+def _only(outputs: Sequence[str]) -> str:
+    only = "Answer with only one valid JSON object"
+    if outputs and sum(bool(_FENCED.match(o)) for o in outputs) >= 0.9 * len(outputs):
+        return f"{only} between two lines of ``` (the first is ```json), and nothing else: no explanation."
+    return (
+        f"{only} and nothing else: no text before or after it, no explanation, no markdown, no code fences "
+        "(```)."
+    )
+
+
+def _is_map(objects: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the keys are taken from the input (names, days), so that others have other keys."""
+    counts = Counter(key for one in objects for key in one)
+    return len(objects) > 2 and max(counts.values(), default=0) < len(objects) and is_open(counts)
 
 
 def _fields(objects: Sequence[Mapping[str, Any]], *, depth: int) -> list[str]:
@@ -73,11 +93,14 @@ def _fields(objects: Sequence[Mapping[str, Any]], *, depth: int) -> list[str]:
     lines = []
     for key in order:
         values = [o[key] for o in objects if key in o]
-        lines.append(f"{'  ' * depth}- {json.dumps(key, ensure_ascii=False)}: {_type(values)}")
+        left_out = " (left out where it does not apply)" if depth and len(values) < len(objects) else ""
+        shape = _type(values)
+        shape = f"{shape[:-1]}{left_out}:" if shape.endswith(":") else f"{shape}{left_out}"
+        lines.append(f"{'  ' * depth}- {json.dumps(key, ensure_ascii=False)}: {shape}")
         inner = [v for v in values if isinstance(v, dict)]
         if not inner:
             inner = [i for v in values if isinstance(v, list) for i in v if isinstance(i, dict)]
-        if inner and depth < _MAX_DEPTH:
+        if inner and depth < _MAX_DEPTH and not _is_map(inner):
             lines += _fields(inner, depth=depth + 1)
     return lines
 
@@ -99,6 +122,9 @@ def _type(values: Sequence[Any]) -> str:
         items = [i for v in present for i in v]
         return ("a list" + (f", each item {_type(items)}" if items else "")) + null
     if all(isinstance(v, dict) for v in present):
+        if _is_map(present):
+            inner = _type([v for one in present for v in one.values()]).removesuffix(" with these keys:")
+            return f"an object whose keys come from the input, each value {inner}{null}"
         return "an object with these keys:" + null
     return "a JSON value"
 
@@ -110,7 +136,8 @@ def _string(values: Sequence[str]) -> str:
     counts = Counter(values)
     repeated = sum(n for n in counts.values() if n > 1)
     short = all(len(v) <= 40 and len(v.split()) <= 4 for v in counts)
-    if short and len(counts) <= min(_MAX_ENUMERATION, len(values) / 2) and repeated >= 0.7 * len(values):
+    few = len(counts) <= min(_MAX_ENUMERATION, len(values) / 2) and not is_open(counts)
+    if short and few and repeated >= 0.7 * len(values):
         listed = ", ".join(json.dumps(v, ensure_ascii=False) for v in sorted(counts))
         return f"a string, exactly one of {listed}"
     if all(re.fullmatch(r"[-+]?\d+([.,]\d+)?", v) for v in values):

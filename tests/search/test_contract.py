@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,6 +152,114 @@ def test_labels_without_capital_and_small_letters_are_not_told_to_have_any():
     assert "separated by '、'" in several.rules
     record = mine(rows([json.dumps({"n": f"第{i}号包裹已经发出了"}, ensure_ascii=False) for i in range(9)]))
     assert record is not None and '"n": a string' in record.rules and "case" not in record.rules
+
+
+def test_values_that_are_taken_from_the_input_are_no_closed_set():
+    ids = mine(rows(["none"] * 10 + ["A123", "B234", "C555", "Z999"]))
+    assert ids is not None and "exactly one of" not in ids.rules and "Never invent" not in ids.rules
+    assert not any("one of" in fact for fact in ids.facts)
+    names = mine(rows(["Not stated"] * 20 + [f"Firm {c}{c}" for c in "ABCDEFG"]))
+    assert names is not None and "exactly one of" not in names.rules
+    tags = mine(rows(["red, blue", "blue, red", "blue"] * 6 + [f"red, tag{i}" for i in range(6)]))
+    assert tags is not None and "and no others" not in tags.rules
+    record = [json.dumps({"currency": c}) for c in ["USD"] * 8 + ["EUR"] * 8 + ["CHF", "SEK", "DKK", "PLN"]]
+    field = mine(rows(record))
+    assert field is not None and "exactly one of" not in field.rules
+    rare = mine(rows(["yes"] * 60 + ["no"] * 60 + ["unclear"]))
+    assert rare is not None and "exactly one of these 3 labels" in rare.rules
+
+
+def test_labels_with_punctuation_are_not_told_to_have_none():
+    contract = mine(rows(["Billing.", "Refund."] * 9))
+    assert contract is not None and "no punctuation" not in contract.rules
+    assert "no other punctuation" in contract.rules
+
+
+def test_what_only_some_numbers_have_is_not_told():
+    contract = mine(rows([f"{i}%" for i in range(20)] + [f"{i}" for i in range(70, 80)]))
+    assert contract is not None and contract.kind == "number" and "unit" not in contract.rules
+    money = mine(rows([f"{sign}{i}.50" for i in range(12) for sign in "$\u20ac"]))
+    assert money is not None and money.kind == "number" and "currency" not in money.rules
+    decimal = mine(rows([f"{i},{i % 10}" for i in range(30)]))
+    assert decimal is not None and "thousands" not in decimal.rules and "whole" not in decimal.rules
+    indian = mine(rows([f"1,{i:02d},500" for i in range(30)]))
+    assert indian is not None and indian.kind == "number" and "with commas" in indian.rules
+
+
+def test_the_last_field_of_a_record_is_not_the_answer():
+    queues, levels = ("billing", "tech"), ("high", "low")
+    answers = [f"Category: {queues[i % 2]}\nPriority: {levels[i % 3 > 0]}" for i in range(30)]
+    contract = mine(rows(answers))
+    assert contract is not None and contract.kind == "text" and not contract.form.works
+    assert "Write 2 lines" in contract.rules and "step by step" not in contract.rules
+    steps = mine(rows([f"Step 1: {i} + 1\nStep 2: that is {i + 1}\nSUM: {i + 1}" for i in range(30)]))
+    assert steps is not None and steps.kind == "number" and steps.form.works
+
+
+def test_a_language_is_asked_for_only_where_nearly_all_answers_have_it():
+    english = "Your order has been shipped and it is on the way to you, you will get it soon."
+    german = "Ihre Bestellung ist unterwegs und wird nicht lange brauchen, wir bitten Sie um Geduld."
+    chinese = "您的订单已经发货，很快就会送到您的手中，请您耐心等待。"
+    for texts in ([english] * 6 + [german] * 4, [english] * 7 + [chinese] * 3, [chinese] * 7 + [english] * 3):
+        mixed = mine(rows([f"{text} {i}" for i, text in enumerate(texts)]))
+        assert mixed is not None and "Write in" not in mixed.rules
+    alone = mine(rows([f"{english} {i}" for i in range(19)] + [german]))
+    assert alone is not None and "Write in English." in alone.rules
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Ваше замовлення вже в дорозі, ви отримаєте його завтра.", None),
+        ("Вашата поръчка пътува и ще я получите утре.", None),
+        ("Ваш заказ уже в пути, вы получите его завтра.", "Russian"),
+        ("سفارش شما در راه است و فردا به دست شما می‌رسد.", None),
+        ("طلبك في الطريق وسوف تستلمه غدا.", "Arabic"),
+        ("तुमची ऑर्डर निघाली आहे आणि उद्या मिळेल.", None),
+        ("आपका ऑर्डर रास्ते में है और कल मिल जाएगा।", "Hindi"),
+        ("ご注文の商品は発送されました。明日届きます。", "Japanese"),
+        ("您的订单已经发货，请您耐心等待。", "Chinese"),
+    ],
+)
+def test_languages_that_share_a_script_are_told_apart(text, language):
+    contract = mine(rows([f"{text} {i}" for i in range(12)]))
+    assert contract is not None
+    assert (f"Write in {language}." in contract.rules) if language else ("Write in" not in contract.rules)
+
+
+def test_answers_with_a_reason_or_markdown_are_not_told_to_have_none():
+    reasons = [f"{('Yes', 'No')[i % 2]}, because the customer paid on day {i}." for i in range(20)]
+    contract = mine(rows(reasons))
+    assert contract is not None and "no explanation" not in contract.rules
+    for text in ("See [the page](http://x.example/{i}).", "Run `make {i}` first.", "| a | b |\n| {i} | 2 |"):
+        marked = mine(rows([text.replace("{i}", str(i)) for i in range(12)]))
+        assert marked is not None and "no markdown" not in marked.rules
+    listed = mine(rows([f"- part {i}\n- shelf {i}" for i in range(12)]))
+    assert listed is not None and "no markdown" not in listed.rules and "2 points" in listed.rules
+
+
+def test_json_that_production_fences_is_asked_for_in_a_fence():
+    contract = mine(rows(["```json\n" + json.dumps({"a": i}) + "\n```" for i in range(6)]))
+    assert contract is not None and "no code fences" not in contract.rules and "```json" in contract.rules
+
+
+def test_keys_that_are_taken_from_the_input_are_not_listed():
+    maps = [{f"person {i}": "PER", f"firm {i}": "ORG"} for i in range(12)]
+    contract = mine(rows([json.dumps(one) for one in maps]))
+    assert contract is not None and contract.kind == "json"
+    assert "person" not in contract.rules and "keys come from the input" in contract.rules
+    nested = mine(rows([json.dumps({"id": i, "found": one}) for i, one in enumerate(maps)]))
+    assert nested is not None and '"id"' in nested.rules and "person" not in nested.rules
+
+
+def test_optional_keys_of_nested_objects_and_empty_strings():
+    answers = [
+        json.dumps({"a": {"b": i, **({"c": 1} if i % 2 else {})}, "n": None if i % 3 else ""})
+        for i in range(12)
+    ]
+    contract = mine(rows(answers))
+    assert contract is not None and "not an empty string" not in contract.rules
+    assert '"c": a whole number (a JSON number, no quotes) (left out where' in contract.rules
 
 
 ANYTHING = st.one_of(
