@@ -16,7 +16,14 @@ from promptmigrate.search.text import normalised, sentences, words
 
 _SHORT = 3
 """Spaces below which a line is a heading."""
-_LABEL = re.compile(r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*([\w -]{1,30}:)(?:\s|$)")
+_LABEL_WORDS = 6
+"""Words up to which a list item may be a label."""
+_ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s")
+_LABEL = re.compile(
+    r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*[*_]{0,2}([\w -]{1,30}[:>])[*_]{0,2}(?:\s|$)"
+)
+_TAG_ALONE = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?>")
+_TAG = re.compile(r"(?m)^[^\S\n]*(<[A-Za-z][\w-]*)[^<>\n]*>")
 
 
 def combinations(
@@ -99,7 +106,7 @@ def splices(incumbent: Candidate, siblings: Sequence[Candidate]) -> Iterator[Can
             continue
         theirs = pieces(sibling.instructions)
         new = [p for p in theirs if normalised(p) and normalised(p) not in have]
-        if not new or 2 * len(new) > len(theirs):
+        if not new or 2 * len(new) > len(theirs) or _are_marked_up(new):
             continue  # a rewrite, not an addition
         gathered += [p for p in new if normalised(p) not in {normalised(g) for g in gathered}]
         yield incumbent.but(
@@ -124,7 +131,7 @@ def union(parent: Candidate, children: Sequence[Candidate]) -> Candidate | None:
         theirs = pieces(child.instructions)
         kept = {normalised(p) for p in theirs} & have
         new = {normalised(p): p for p in theirs if normalised(p) not in have}
-        if new and len(kept) >= 0.8 * len(have):
+        if new and len(kept) >= 0.8 * len(have) and not _are_marked_up(list(new.values())):
             adding += 1
             gathered |= {k: v for k, v in new.items() if k not in gathered}
     if adding < 2:
@@ -132,6 +139,12 @@ def union(parent: Candidate, children: Sequence[Candidate]) -> Candidate | None:
     return parent.but(
         instructions=_append(parent.instructions, list(gathered.values())), origin="all proposals' additions"
     )
+
+
+def _are_marked_up(additions: Sequence[str]) -> bool:
+    """Whether ``additions`` have fences or tags on lines of their own: sentence by sentence they would come
+    apart."""
+    return any(p.startswith(("```", "~~~")) or _TAG_ALONE.fullmatch(p) for p in additions)
 
 
 def removals(incumbent: Candidate, *, text: bool) -> Iterator[Candidate]:
@@ -165,18 +178,35 @@ def _contains(instructions: str, rules: str) -> bool:
 
 
 def without(instructions: str, rules: str) -> str:
-    """``instructions`` without the sentences and list items of ``rules``."""
-    dropped = {normalised(p) for p in pieces(rules)}
-    return _filtered(instructions, lambda piece: normalised(piece) not in dropped)
+    """``instructions`` without the sentences and list items of ``rules``.
+
+    Short items (labels) go only out of paragraphs that have a sentence of ``rules``: elsewhere they belong to
+    a list of the prompt's own.
+    """
+    found = pieces(rules)
+    dropped = {normalised(p) for p in found} - {""}
+    signs = {p for p in found if not normalised(p)}
+    telling = {normalised(p) for p in found if len(words(p)) > (_LABEL_WORDS if _ITEM.match(p) else _SHORT)}
+
+    def cleared(paragraph: str) -> str:
+        if telling.isdisjoint(normalised(p) for p in pieces(paragraph)):
+            return paragraph
+        return _filtered(paragraph, lambda piece: normalised(piece) not in dropped and piece not in signs)
+
+    # Every other part is the space between two paragraphs.
+    parts = re.split(r"(\n[^\S\n]*\n)", instructions)
+    kept = [part if index % 2 else cleared(part) for index, part in enumerate(parts)]
+    return instructions if kept == parts else re.sub(r"\n{3,}", "\n\n", "".join(kept)).strip()
 
 
 def unrepeated(instructions: str) -> str:
     """``instructions`` without sentences and list items that they have said already.
 
     Editors like to add a rule twice. Lines of a few words may repeat (headings), and where labels do
-    ("Input:", "Output:") or there are fences the text holds samples, whose answers may well be the same.
+    ("Input:", "Output:") or tags, or there are fences, the text holds samples, whose answers may well be the
+    same.
     """
-    labels = Counter(_LABEL.findall(instructions))
+    labels = Counter(_LABEL.findall(instructions)) + Counter(_TAG.findall(instructions))
     if "```" in instructions or max(labels.values(), default=0) > 1:
         return instructions
     said: set[str] = set()
@@ -198,5 +228,5 @@ def _filtered(text: str, keep: Callable[[str], bool]) -> str:
         if len(kept) == len(parts):
             lines.append(line)
         elif kept:
-            lines.append(" ".join(kept))
+            lines.append(line[: len(line) - len(line.lstrip())] + " ".join(kept))
     return text if lines == text.splitlines() else re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -1,11 +1,15 @@
 """Texts without what they have said already, and without the rules of somebody else."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptmigrate.search.combine import pieces, unrepeated, without
+from promptmigrate.search.anatomy import Anatomy, Candidate
+from promptmigrate.search.combine import pieces, splices, union, unrepeated, without
 from promptmigrate.search.text import normalised
+from promptmigrate.types import Prompt, Variant
 
 sentences = st.sampled_from(
     [
@@ -44,6 +48,10 @@ def test_samples_may_have_the_same_answer():
         f"Input: x\nOutput: {said}\nInput: y\nOutput: {said}",
         f"Input:\nx\nOutput:\n{said}\n\nInput:\ny\nOutput:\n{said}",
         f"- Ticket: x\n{said}\n- Ticket: y\n{said}",
+        f"**User:** x\n**Bot:** {said}\n\n**User:** y\n**Bot:** {said}",
+        f"user> x\nbot> {said}\nuser> y\nbot> {said}",
+        f"<example>\n<in>x</in>\n<out>{said}</out>\n</example>\n"
+        f"<example>\n<in>y</in>\n<out>{said}</out>\n</example>",
     ):
         assert unrepeated(text) == text
 
@@ -54,6 +62,43 @@ def test_without_takes_out_the_rules_and_leaves_what_stands_between_them():
     text = f"Sort it.\n\n{mixed}\n\nBe kind."
     assert without(text, rules) == "Sort it.\n\nBadges are accounts.\n\nBe kind."
     assert without("Sort it.", rules) == "Sort it."
+
+
+def test_without_leaves_a_list_of_the_prompts_own():
+    rules = (
+        "Output format:\nAnswer with exactly one of these 3 labels:\n- a\n- no answer\n- +\nOutput only it."
+    )
+    own = "Sort it into a queue:\n- a\n- no answer\n\n---\n| a | b |\n|---|---|\n| x | y |"
+    assert without(f"{own}\n\n{rules}", rules) == own
+    assert without(f"{own}\n\n{rules}\n\nBe kind.", rules) == f"{own}\n\nBe kind."
+
+
+@given(texts)
+def test_without_gives_back_what_the_rules_were_added_to(text):
+    rules = (
+        "Output format:\nAnswer with exactly one of these 2 labels:\n- ## Queue\n- b\nOutput only the label."
+    )
+    own = re.sub(r"\n{3,}", "\n\n", text).strip() or "Sort it."
+    assert without(f"{own}\n\n{rules}", rules) == own
+
+
+@pytest.mark.parametrize(
+    "sample",
+    ['```json\n{\n"queue": "a"\n}\n```', "<example>\nMy badge is gone.\nThe queue is accounts.\n</example>"],
+)
+def test_samples_of_a_sibling_are_not_taken_apart(sample):
+    anatomy = Anatomy.of(
+        Prompt.text("Sort it.\nBe kind.\nBe brief.\nBe quick.\nUse one word.\nBe fair.\n\n{{x}}")
+    )
+    base = Variant(prompt=anatomy.prompt, model="m/x")
+    parent = Candidate(anatomy=anatomy, base=base, instructions=anatomy.instructions)
+    child = parent.but(instructions=f"{parent.instructions}\n{sample}")
+    other = parent.but(instructions=f"{parent.instructions}\nBadges belong to accounts.")
+    assert not any("```" in c.instructions or "<" in c.instructions for c in splices(other, [child]))
+    assert union(parent, [child, other]) is None
+    assert [c.instructions for c in splices(parent, [other])] == [
+        f"{parent.instructions}\n\nBadges belong to accounts."
+    ]
 
 
 @pytest.mark.parametrize(
