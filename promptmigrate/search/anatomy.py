@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from promptmigrate import template
-from promptmigrate.search.text import with_content, words
+from promptmigrate.search.text import closing_fences, with_content, words
 from promptmigrate.types import Message, Prompt, Variant
 
 Placement: TypeAlias = Literal["own", "user"]
@@ -225,11 +225,14 @@ def split(text: str) -> tuple[str, str]:
     if not holding:
         return text, ""
     first = next((i for i in holding if _hands_over(lines[i])), holding[0])
+    closing = closing_fences(lines)
     while first > 0:
         above = lines[first - 1]
+        if first - 1 in closing:
+            break
         if not above.strip():
             # Blank lines are only stepped over to reach a heading right above them.
-            if first > 1 and _is_marker(lines[first - 2]):
+            if first > 1 and first - 2 not in closing and _is_marker(lines[first - 2]):
                 first -= 1
                 continue
             break

@@ -28,6 +28,7 @@ _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _MARKS = r"\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u200c\u200d"
 """Parts of words that are no letters by themselves: accents, and vowels of Arabic and of Indian scripts."""
 _UNIT = re.compile(rf"([{_HAN}])|([{_KANA}])|([{_UNSPACED}])|(?:[^\W{_HAN}{_KANA}{_UNSPACED}]|[{_MARKS}])+")
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,}|\"{3,}|'{3,})\s*(\w*)\s*$")
 WORD = 12
 """What a word weighs in :func:`units`."""
 _WEIGHTS = {1: 8, 2: 6, 3: 3, None: WORD}
@@ -155,6 +156,22 @@ def fenced(text: str) -> str:
     while fence in text:
         fence += "`"
     return f"{fence}\n{text}\n{fence}"
+
+
+def closing_fences(lines: Sequence[str]) -> set[int]:
+    """Indices of the lines that close a fence (```, ~~~, three quotes): they belong to what is above them."""
+    closing: set[int] = set()
+    fence = ""
+    for index, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if mark is None:
+            continue
+        if not fence:
+            fence = mark[1]
+        elif mark[1].startswith(fence) and not mark[2]:
+            closing.add(index)
+            fence = ""
+    return closing
 
 
 def with_content(message: Message, content: str) -> Message:

@@ -22,6 +22,9 @@ def chat(*messages):
         ("Sum it up.\n\n<document>\n{{document}}\n</document>", "Sum it up."),
         ("Rules:\n- be brief\n\n{{a}}\n{{b}}", "Rules:\n- be brief"),
         ("{{document}}\n\nSum up the text above in one sentence.", ""),
+        ('Sort it.\n```json\n{"a": 1}\n```\n\n## Mail\n{{mail}}', 'Sort it.\n```json\n{"a": 1}\n```'),
+        ("Sort it:\n~~~\na\n~~~\n{{mail}}", "Sort it:\n~~~\na\n~~~"),
+        ("Sort it.\n```\na\n```\n\nMail:\n```\n{{mail}}\n```", "Sort it.\n```\na\n```"),
     ],
 )
 def test_the_frame_starts_where_the_input_is_handed_over(text, instructions):
