@@ -166,6 +166,9 @@ class Anatomy:
             match = _ending_with(tail).fullmatch(text) if template.variables(tail) else None
             if match is None:
                 continue
+            wanted = template.occurrences(self.instructions)
+            if template.occurrences(text) == wanted and _ending_with(tail).fullmatch(self.instructions):
+                return text  # the instructions end like the frame, which did not come along
             # The role above the instructions, and that above the frame, may have come along.
             lead = _ROLE_ABOVE.sub("", _ROLE_BELOW.sub("", match["lead"]))
             found = template.occurrences(lead)

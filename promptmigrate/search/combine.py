@@ -12,17 +12,13 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
 from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
-from promptmigrate.search.text import normalised, sentences, words
+from promptmigrate.search.text import LABEL, TAG, normalised, sentences, words
 
 _SHORT = 3
 """Spaces below which a line is a heading."""
 _LABEL_WORDS = 6
 """Words up to which a list item may be a label."""
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s")
-_LABEL = re.compile(
-    r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*[*_]{0,2}([\w -]{1,30}[:>])[*_]{0,2}(?:\s|$)"
-)
-_TAG_ALONE = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?>")
 _TAG = re.compile(r"(?m)^[^\S\n]*(<[A-Za-z][\w-]*)[^<>\n]*>")
 
 
@@ -144,7 +140,7 @@ def union(parent: Candidate, children: Sequence[Candidate]) -> Candidate | None:
 def _are_marked_up(additions: Sequence[str]) -> bool:
     """Whether ``additions`` have fences or tags on lines of their own: sentence by sentence they would come
     apart."""
-    return any(p.startswith(("```", "~~~")) or _TAG_ALONE.fullmatch(p) for p in additions)
+    return any(p.startswith(("```", "~~~")) or TAG.fullmatch(p) for p in additions)
 
 
 def removals(incumbent: Candidate, *, text: bool) -> Iterator[Candidate]:
@@ -206,7 +202,7 @@ def unrepeated(instructions: str) -> str:
     ("Input:", "Output:") or tags, or there are fences, the text holds samples, whose answers may well be the
     same.
     """
-    labels = Counter(_LABEL.findall(instructions)) + Counter(_TAG.findall(instructions))
+    labels = Counter(LABEL.findall(instructions)) + Counter(_TAG.findall(instructions))
     if "```" in instructions or max(labels.values(), default=0) > 1:
         return instructions
     said: set[str] = set()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
-from promptmigrate.search.minimise import pieces, without
+from promptmigrate.search.pieces import pieces, without
 from promptmigrate.search.seeds import Seeds, own_demos
 from promptmigrate.search.stats import estimate
 from promptmigrate.search.table import Table

@@ -9,17 +9,16 @@ be shown stays.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from promptmigrate import template
 from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.failures import GOOD, inputs_text
+from promptmigrate.search.pieces import dangles, pieces, without
 from promptmigrate.search.state import State
 from promptmigrate.search.stats import estimate, rows_to_exclude
-from promptmigrate.search.text import one_line, sentences, words
+from promptmigrate.search.text import one_line
 from promptmigrate.types import Example
 
 MARGIN = 0.02
@@ -30,88 +29,6 @@ _SHARE = 0.3
 """Share of all calls that this may use at most, however many are left."""
 _VETO = 12
 """Train rows that are asked first: rows that an ancestor failed and the best prompt answers well."""
-_SHORT_ITEM = 4
-"""Words up to which a list item belongs to the line above it: labels, keys, not rules."""
-_ABOVE = re.compile(r"\babove\b", re.IGNORECASE)
-_ITEM = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A sentence, a list item, or a block that only makes sense as a whole."""
-
-    lead: str
-    """White space before it."""
-    text: str
-
-    @property
-    def fixed(self) -> bool:
-        """It holds a placeholder, which may not be lost."""
-        return bool(template.variables(self.text))
-
-
-def pieces(instructions: str) -> list[Piece]:
-    """``instructions`` in pieces; their leads and texts joined give it back (but for space at its end)."""
-    found: list[Piece] = []
-    fence = ""
-    lead = ""
-    for line in instructions.rstrip().splitlines(keepends=True):
-        body = line.rstrip()
-        mark = re.match(r"\s*(`{3,})", body)
-        inside = bool(fence)
-        if mark:
-            fence = "" if inside and mark[1] == fence else fence or mark[1]
-        if not body:
-            lead += line
-            continue
-        short = _ITEM.match(body) and len(words(body)) <= _SHORT_ITEM
-        if found and (inside or (short and not mark)):
-            last = found.pop()
-            found.append(Piece(lead=last.lead, text=last.text + lead + body))
-        else:
-            for sentence in sentences(body) if not mark else [body]:
-                text = sentence.lstrip()
-                found.append(Piece(lead=lead + sentence[: len(sentence) - len(text)], text=text))
-                lead = ""
-        lead = line[len(body) :]
-    return found
-
-
-def joined(kept: Sequence[Piece]) -> str:
-    """The text of ``kept``."""
-    return "".join(p.lead + p.text for p in kept).strip()
-
-
-_HEADING = re.compile(r"^(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?|[^\n.!?]{1,60}:)$")
-
-
-def without(parts: Sequence[Piece], dropped: Collection[int]) -> str:
-    """The text of ``parts`` without those ``dropped``, and without headings that then have nothing below."""
-    gone = set(dropped)
-    for index in reversed(range(len(parts))):
-        if parts[index].fixed or index in gone or not _HEADING.match(parts[index].text):
-            continue
-        below: list[int] = []
-        for later in range(index + 1, len(parts)):
-            # A blank line ends a section, unless it stands right under the heading.
-            if _HEADING.match(parts[later].text) or (below and parts[later].lead.count("\n") > 1):
-                break
-            below.append(later)
-        if below and gone.issuperset(below):
-            gone.add(index)
-    return joined([p for i, p in enumerate(parts) if i not in gone])
-
-
-def dangles(parts: Sequence[Piece], dropped: Collection[int]) -> bool:
-    """Whether some piece that stays speaks of what stood above it, where all lists above it are dropped."""
-    lists: list[int] = []
-    for index, piece in enumerate(parts):
-        speaks = index not in dropped and _ABOVE.search(piece.text)
-        if speaks and lists and all(i in dropped for i in lists):
-            return True
-        if _ITEM.search(piece.text) or "\n" in piece.text:
-            lists.append(index)
-    return False
 
 
 def ddmin(count: int, passes: Callable[[tuple[int, ...]], bool], *, parts: int = 2) -> tuple[int, ...]:

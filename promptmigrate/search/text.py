@@ -29,6 +29,12 @@ _MARKS = r"\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u200c\u200d"
 """Parts of words that are no letters by themselves: accents, and vowels of Arabic and of Indian scripts."""
 _UNIT = re.compile(rf"([{_HAN}])|([{_KANA}])|([{_UNSPACED}])|(?:[^\W{_HAN}{_KANA}{_UNSPACED}]|[{_MARKS}])+")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|\"{3,}|'{3,})\s*(\w*)\s*$")
+TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][\w-]*)(?:\s[^<>]*)?>")
+"""A tag of XML; one that is a whole line or piece parts a text into blocks."""
+LABEL = re.compile(
+    r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*[*_]{0,2}([\w -]{1,30}[:>])[*_]{0,2}(?:\s|$)"
+)
+"""What a line of a sample begins with ("Input:", "**Bot:**", "user>")."""
 WORD = 12
 """What a word weighs in :func:`units`."""
 _WEIGHTS = {1: 8, 2: 6, 3: 3, None: WORD}

@@ -137,6 +137,14 @@ def test_takes_the_instructions_out_of_a_frame_that_came_back_as_it_is(prompt, w
     assert Anatomy.of(prompt).instructions_in(written) == instructions
 
 
+def test_instructions_that_end_like_the_frame_keep_their_end():
+    anatomy = Anatomy.of(Prompt.text("Be kind.\nYou always answer {{q}}\n\n{{q}}"))
+    assert anatomy.instructions.endswith("answer {{q}}")
+    written = "Be kind and brief.\nYou answer {{q}}"
+    assert anatomy.instructions_in(written) == written
+    assert anatomy.instructions_in(f"{written}\n\n{{{{q}}}}") == written
+
+
 @pytest.mark.parametrize(
     ("prompt", "written"),
     [

@@ -3,8 +3,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptmigrate import template
 from promptmigrate.search import strategy
-from promptmigrate.search.minimise import MARGIN, dangles, ddmin, joined, minimise, pieces, without
+from promptmigrate.search.minimise import MARGIN, ddmin, minimise
+from promptmigrate.search.pieces import dangles, joined, pieces, without
 from promptmigrate.search.state import State
 from promptmigrate.types import Prompt
 
@@ -194,3 +196,53 @@ def test_a_list_stays_while_a_sentence_speaks_of_it():
     assert not dangles(parts, {listed, above})
     assert not dangles(parts, {0, len(parts) - 1})
     assert not dangles(parts, set())
+
+
+def test_samples_and_tables_are_dropped_as_a_whole():
+    text = (
+        "Sort it.\n\nInput: My bill is wrong.\nOutput: billing\nInput: No sound.\nOutput: tech\n\n"
+        "| Queue | When |\n|---|---|\n| tech | outages |\n\n"
+        "- Note: be kind to everybody always.\n- Be brief with them all."
+    )
+    assert [p.text for p in pieces(text)] == [
+        "Sort it.",
+        "Input: My bill is wrong.\nOutput: billing",
+        "Input: No sound.\nOutput: tech",
+        "| Queue | When |\n|---|---|\n| tech | outages |",
+        "- Note: be kind to everybody always.",
+        "- Be brief with them all.",
+    ]
+    assert joined(pieces(text)) == text
+
+
+def test_a_tag_goes_with_all_of_its_block_and_never_alone():
+    parts = pieces("<rules>\n# Tone\nBe kind.\n<notes>\nBe brief.\n</notes>\n</rules>\nSort it.")
+    at = {p.text: i for i, p in enumerate(parts)}
+    assert all(p.fixed for p in parts if p.text.startswith("<"))
+    without_notes = without(parts, {at["Be brief."]})
+    assert without_notes == "<rules>\n# Tone\nBe kind.\n</rules>\nSort it."
+    assert without(parts, {at["Be brief."], at["Be kind."]}) == "Sort it."
+
+
+LINES = st.sampled_from(
+    ["# Head", "Sub:", "Do it. Not that!", "- item", "1. First do this and that.", "```", '{"a": {"b": 1}}',
+     "| a | b |", "|---|---|", "<ex>", "</ex>", "<ex>{{x}}</ex>", "Use {{y}} in {{x}} now.", "", "\t",
+     "Input: x", "Output: {{y}}", "请分类。只输出标签。", "a\u00a0b. \u00a0C", "\u2028sep", "x\x0cy"]
+)  # fmt: skip
+
+
+@given(
+    text=st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r\n", "  \n", "\n\n", " "]))).map(
+        lambda parts: "".join(line + end for line, end in parts)
+    ),
+    data=st.data(),
+)
+def test_only_whole_pieces_go_and_placeholders_never(text, data):
+    parts = pieces(text)
+    assert joined(parts) == text.strip()
+    loose = [i for i, p in enumerate(parts) if not p.fixed]
+    dropped = data.draw(st.sets(st.sampled_from(loose))) if loose else set()
+    left = without(parts, dropped)
+    assert template.occurrences(left) == template.occurrences(text)
+    before, after = [p.text for p in parts], [p.text for p in pieces(left)]
+    assert after.count("<ex>") - after.count("</ex>") == before.count("<ex>") - before.count("</ex>")
