@@ -8,10 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(
+    r"\A\s*<(think|thinking|thought|reasoning)>(?:.*?</\1>\s*|(?!.*</\1>).*)", re.DOTALL | re.IGNORECASE
+)
+"""Thoughts before the reply; all of it where they never end. Later such tags belong to the instructions."""
+_OPENED_BEFORE = re.compile(r"\A(?:(?!<think>).)*?</think>\s*", re.DOTALL | re.IGNORECASE)
+"""Thoughts whose opening tag stands in the model's chat template."""
+_CANNOT = (
+    r"(?:can(?:no|['\u2019])t|can not|(?:am|['\u2019]m)\s+(?:unable|not able)|won['\u2019]t|will not|"
+    r"must decline)"
+)
+_REGRET = (
+    r"(?:(?:i['\u2019]m|i am)\s+(?:really\s+|very\s+|so\s+)?sorry|sorry|i apologi[sz]e|"
+    r"unfortunately|as an ai)"
+)
+_ASKED = r"(?:assist|help|comply|do (?:that|this)|fulfil|provide|create|write|rewrite|generate|continue)"
+_REFUSAL = re.compile(
+    rf"{_REGRET}\b[^.\n]{{0,60}}\bi\s*{_CANNOT}\b|i\s*{_CANNOT}\s+(?:to\s+)?{_ASKED}\b", re.IGNORECASE
+)
+"""How a reply begins that is none."""
+_REFUSAL_WORDS = 80
 _FIELD = re.compile(r"\[\[\s*##\s*(\w+)\s*##\s*\]\]")
 _TEXT_NAMES = (
     "new_instructions", "instructions", "new_instruction", "instruction", "improved_instructions",
@@ -19,7 +38,11 @@ _TEXT_NAMES = (
     "revised_prompt", "updated_prompt", "optimized_prompt", "proposed_instruction", "prompt", "template",
     "system_prompt", "system", "text", "content", "output", "answer", "result",
 )  # fmt: skip
+_CLEAR_NAMES = _TEXT_NAMES[:16]
+_SECTION_NAMES = frozenset({"instructions", "instruction", "prompt", "template"})
+"""Names that a section of a prompt may have as well."""
 _NOTE_NAMES = ("diagnosis", "reasoning", "analysis", "explanation", "rationale", "thoughts", "notes")
+_CLOSED = re.compile(r"</([A-Za-z][\w-]*)>")
 _FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,})(?P<tag>[^\n`]*)$", re.MULTILINE)
 _HEADING = re.compile(
     r"(?im)^\s*(?:#{1,6}\s*|\*\*\s*)?(?:the\s+)?(?:complete\s+|full\s+)?(?:new|improved|revised|updated|rewritten|final|optimi[sz]ed)"
@@ -45,12 +68,21 @@ class Reading(NamedTuple):
 
 def read(reply: str) -> Reading:
     """The new text and the diagnosis in ``reply``."""
-    reply = _THOUGHT.sub("", reply.replace("\r\n", "\n")).strip()
+    reply = reply.replace("\r\n", "\n")
+    if not reply.lstrip().lower().startswith("<think>"):
+        reply = _OPENED_BEFORE.sub("", reply, count=1)
+    reply = _THOUGHT.sub("", reply).strip()
     for reader in (_fields, _json, _tags, _fences, _headed):
         reading = reader(reply)
         if reading is not None and reading.text:
-            return reading
-    return Reading(_tidy(reply), "")
+            break
+    else:
+        reading = Reading(_tidy(reply), "")
+    return Reading("", reading.text) if _is_refusal(reading.text) else reading
+
+
+def _is_refusal(text: str) -> bool:
+    return bool(_REFUSAL.match(text)) and len(text.split()) <= _REFUSAL_WORDS
 
 
 def _fields(reply: str) -> Reading | None:
@@ -73,15 +105,17 @@ def _json(reply: str) -> Reading | None:
     if not body.startswith("{"):
         return None
     try:
-        parsed = json.loads(body, strict=False)
+        parsed, _ = json.JSONDecoder(strict=False).raw_decode(body)
     except (ValueError, RecursionError):
         return None
-    return _named({str(k).lower(): v for k, v in parsed.items()}) if isinstance(parsed, dict) else None
+    # A fenced object behind other text may be a sample, whose "answer" is no prompt.
+    names = _TEXT_NAMES if reply.startswith(("{", "```", "~~~")) else _CLEAR_NAMES
+    return _named({str(k).lower(): v for k, v in parsed.items()}, names) if isinstance(parsed, dict) else None
 
 
-def _named(fields: Mapping[str, object]) -> Reading | None:
+def _named(fields: Mapping[str, object], names: Sequence[str] = _TEXT_NAMES) -> Reading | None:
     note = next((str(fields[name]).strip() for name in _NOTE_NAMES if fields.get(name)), "")
-    for name in _TEXT_NAMES:
+    for name in names:
         value = fields.get(name)
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             value = "\n".join(value)
@@ -92,11 +126,19 @@ def _named(fields: Mapping[str, object]) -> Reading | None:
 
 
 def _tags(reply: str) -> Reading | None:
-    for name in _TEXT_NAMES[:16]:
+    for name in _CLEAR_NAMES:
         match = re.search(rf"<{name}>(.*?)</{name}>", reply, re.DOTALL | re.IGNORECASE)
-        if match and match[1].strip():
+        if match and match[1].strip() and not _is_part(name, match, reply):
             return Reading(_tidy(match[1]), reply[: match.start()].strip())
     return None
+
+
+def _is_part(name: str, match: re.Match[str], reply: str) -> bool:
+    """Whether a tagged text is only a section of the new prompt: inside a fence, or beside other sections."""
+    before, after = reply[: match.start()], reply[match.end() :]
+    fenced = len(_FENCE.findall(before)) % 2 == 1
+    others = {tag.lower() for tag in _CLOSED.findall(before + after)} - {*_NOTE_NAMES, name}
+    return fenced or (name in _SECTION_NAMES and bool(others))
 
 
 def _fences(reply: str) -> Reading | None:
@@ -131,7 +173,10 @@ def _nested(reply: str, marks: list[re.Match[str]]) -> bool:
         len(marks) % 2 == 0
         and not tail
         and len(marks) >= 4
-        and bool(marks[1]["tag"].strip())
+        and (
+            bool(marks[1]["tag"].strip())
+            or reply[marks[1].end() : marks[2].start()].lstrip()[:1] in ("{", "[")
+        )
         and len(head) < 600
     )
 

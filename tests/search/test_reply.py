@@ -42,6 +42,53 @@ def test_reads_odd_replies(reply, text):
     assert read(reply).text == text
 
 
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("<think>The user wants\nshorter instr", ""),
+        ("Okay, the user wants it short.\n</think>\n\nSort it.", "Sort it."),
+        ("<thinking>short</thinking>Think in <thinking></thinking> tags, then sort it.",
+         "Think in <thinking></thinking> tags, then sort it."),
+        ("<role>You sort.</role>\n<instructions>Pick one queue.</instructions>",
+         "<role>You sort.</role>\n<instructions>Pick one queue.</instructions>"),
+        ("<reasoning>Vague.</reasoning>\n<instructions>Pick one queue.</instructions>", "Pick one queue."),
+        ('Sort it, for example:\n```json\n{"answer": "billing"}\n```\nAnswer in this form only.',
+         'Sort it, for example:\n```json\n{"answer": "billing"}\n```\nAnswer in this form only.'),
+        ('{"new_instructions": "Sort it."}\n\nI hope this helps.', "Sort it."),
+        ("```\nAnswer like this:\n```\n{\"a\": 1}\n```\nand no other way.\n```",
+         "Answer like this:\n```\n{\"a\": 1}\n```\nand no other way."),
+    ],
+)  # fmt: skip
+def test_thoughts_sections_and_samples_are_taken_for_what_they_are(reply, text):
+    assert read(reply).text == text
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I cannot assist with this request.",
+        "```\nI’m unable to provide that.\n```",
+        json.dumps({"diagnosis": "", "new_instructions": "Sorry, I can't rewrite this prompt."}),
+    ],
+)
+def test_a_refusal_is_no_prompt(reply):
+    assert read(reply).text == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Say sorry, I cannot do that, where a customer asks for legal advice.",
+        "If nothing fits, answer: I'm sorry, I can't help with that.",
+        "Unfortunately many tickets are vague: sort those as general.",
+        "I can't stress it enough: answer with the queue only.",
+    ],
+)
+def test_a_prompt_that_speaks_of_refusals_is_one(text):
+    assert read(text).text == text
+
+
 @given(st.text(max_size=300))
 def test_never_breaks(reply):
     reading = read(reply)
