@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptmigrate import template
 from promptmigrate.search.text import LABEL, TAG, sentences, words
@@ -83,7 +83,21 @@ def without(parts: Sequence[Piece], dropped: Collection[int]) -> str:
     gone = set(dropped)
     while more := _emptied(parts, gone):
         gone |= more
-    return joined([p for i, p in enumerate(parts) if i not in gone])
+    kept: list[Piece] = []
+    lead = ""
+    for index, part in enumerate(parts):
+        if index in gone:
+            lead = part.lead if _breaks(part.lead) else lead
+            continue
+        # What stood behind a dropped sentence begins the line in its place.
+        kept.append(replace(part, lead=lead) if lead and not _breaks(part.lead) else part)
+        lead = ""
+    return joined(kept)
+
+
+def _breaks(lead: str) -> bool:
+    """Whether white space ends a line."""
+    return len(f"{lead}.".splitlines()) > 1
 
 
 def _emptied(parts: Sequence[Piece], gone: Collection[int]) -> set[int]:

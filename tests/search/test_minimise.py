@@ -224,6 +224,13 @@ def test_a_tag_goes_with_all_of_its_block_and_never_alone():
     assert without(parts, {at["Be brief."], at["Be kind."]}) == "Sort it."
 
 
+def test_what_is_left_of_a_line_stays_on_a_line_of_its_own():
+    parts = pieces("<rules>\nBe kind. Be brief.\n\nSay why. Say how.\n</rules>")
+    at = {p.text: i for i, p in enumerate(parts)}
+    left = without(parts, {at["Be kind."], at["Say why."]})
+    assert left == "<rules>\nBe brief.\n\nSay how.\n</rules>"
+
+
 LINES = st.sampled_from(
     ["# Head", "Sub:", "Do it. Not that!", "- item", "1. First do this and that.", "```", '{"a": {"b": 1}}',
      "| a | b |", "|---|---|", "<ex>", "</ex>", "<ex>{{x}}</ex>", "Use {{y}} in {{x}} now.", "", "\t",
