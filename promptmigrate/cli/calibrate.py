@@ -46,7 +46,7 @@ def calibrate(
     ] = None,
     budget_calls: Annotated[
         int | None,
-        typer.Option("--budget-calls", min=1, help="At most so many requests; default: the budget."),
+        typer.Option("--budget-calls", min=1, help="At most so many requests, in place of budget.calls."),
     ] = None,
     runs: Runs = Path("runs"),
     record: Record = None,
@@ -59,13 +59,16 @@ def calibrate(
     The gate reads the card where the experiment names it. It holds for this very judge: another model, rubric
     or option needs another card. Answers come from the call cache where they are known.
     """
-    from promptmigrate.config import BudgetConfig, load_config
+    from promptmigrate.config import load_config
     from promptmigrate.evaluate.calibrate import calibrate as measure
     from promptmigrate.lm import Door
     from promptmigrate.pipeline.rundir import CACHE
     from scorers import models_of
 
     loaded = load_config(config)
+    budget = loaded.budget
+    if budget_calls is not None:
+        budget = budget.model_copy(update={"calls": budget_calls})  # its other limits hold
     index, judge = _judge(loaded, scorer)
     rows: Any = (
         _mlflow_rows(loaded, label=label, experiment=experiment, since=since)
@@ -76,7 +79,7 @@ def calibrate(
         endpoints=loaded.endpoints,
         prices=loaded.prices,
         cache=runs / CACHE,
-        budget=loaded.budget if budget_calls is None else BudgetConfig(calls=budget_calls),
+        budget=budget,
         record=record,
         replay=replay,
     ) as door:

@@ -130,6 +130,12 @@ def test_the_budget_stops_it_and_the_answers_are_kept(tmp_path: Path):
     assert told["spend"]["calls"] <= 7
 
 
+def test_another_number_of_calls_leaves_the_other_limits_of_the_budget(tmp_path: Path):
+    config = experiment(tmp_path, budget={"calls": 5, "tokens": 3000})
+    with pytest.raises(BudgetExceeded, match="tokens"):
+        labelled(tmp_path, config, "--budget-calls", "100")
+
+
 def test_labels_that_cannot_be_used(tmp_path: Path):
     config = experiment(tmp_path)
     with pytest.raises(DataError, match="labels cannot be read: No such file"):
