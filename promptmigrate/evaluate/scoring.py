@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate.embedding import embedding_model, score_embedded
 from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.results import trace_of
@@ -56,20 +57,7 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         if embedding_model(scorer) is not None:
             return await score_embedded(door, scorer, sample, measure.params)
         if not judge:
-            asynchronous = getattr(scorer, "score_async", None)
-            if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
-                found: Score = await asynchronous(
-                    output=sample.output,
-                    expected=sample.expected,
-                    inputs=sample.inputs,
-                    trace=sample.trace,
-                )
-                return _told(found)
-            return _told(
-                scorer(
-                    output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
-                )
-            )
+            return _told(await _own(scorer, sample))
 
         async def complete(question: Question) -> Answer:
             return await ask_judge(door, question, measure.params)
@@ -78,6 +66,26 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         # A plug-in that breaks on one output leaves that output unscored and says so in the results.
         return _told(broken(scorer, error))
+
+
+async def _own(scorer: Scorer, sample: Sample) -> Score:
+    """What a scorer says that needs no door; whatever somebody's own raises leaves the output unscored."""
+    given = {
+        "output": sample.output,
+        "expected": sample.expected,
+        "inputs": sample.inputs,
+        "trace": sample.trace,
+    }
+    asynchronous = getattr(scorer, "score_async", None)
+    try:
+        if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
+            found: Score = await asynchronous(**given)
+            return found
+        return scorer(**given)
+    except PromptMigrateError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what it raised is told in the results
+        return broken(scorer, error)
 
 
 def _told(found: Score) -> Score:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,23 +164,26 @@ def test_judges_are_asked_only_where_needed_and_their_failure_is_unscored(server
 class Broken:
     """A plug-in that raises."""
 
+    error: Exception
     name: str = "broken"
     version: str = "1"
 
     def __call__(self, **_: Any) -> Score:
-        raise ZeroDivisionError("oops, key sk-SECRET1234567890abcdef")
+        raise self.error
 
 
-def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path: Path):
+@pytest.mark.parametrize("kind", [ZeroDivisionError, RuntimeError, OSError, re.error])
+def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path: Path, kind: type[Exception]):
     rows = examples(3)
+    own = Broken(error=kind("oops, key sk-SECRET1234567890abcdef"))
     with door(server, tmp_path) as opened:
-        evaluation = Evaluator(
-            opened, [Measure(scorer=exact_match()), Measure(scorer=Broken(), weight=0.5)]
-        ).run([variant("grand")], rows)
+        evaluation = Evaluator(opened, [Measure(scorer=exact_match()), Measure(scorer=own, weight=0.5)]).run(
+            [variant("grand")], rows
+        )
     outcome = evaluation.outcome(variant("grand"), rows[0])
     assert outcome is not None
     assert outcome.scores[1].unscored == "error"
-    assert "ZeroDivisionError: oops, key [SECRET]" in outcome.scores[1].rationale
+    assert f"{kind.__name__}: oops, key [SECRET]" in outcome.scores[1].rationale
     assert evaluation.quality(variant("grand"), rows[0]) is None
 
 
