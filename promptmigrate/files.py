@@ -1,4 +1,4 @@
-"""Reading and writing files: strict YAML, atomic writes, safe names, content digests."""
+"""Reading and writing files: strict YAML, atomic writes, locks, safe names, content digests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,24 @@ def canonical_json(value: object) -> str:
 def digest(value: object) -> str:
     """``sha256:`` and 64 hex digits of the canonical JSON of ``value``."""
     return "sha256:" + hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def locked(handle: int) -> Iterator[None]:
+    """Hold an open file or folder for this process; others wait. It ends with the process.
+
+    On Windows, which has no flock, nobody waits.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def safe_name(name: str, *, what: str) -> str:

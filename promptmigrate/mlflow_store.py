@@ -8,7 +8,6 @@ not exist is an error: MLflow itself would create an empty one and report no tra
 from __future__ import annotations
 
 import difflib
-import fcntl
 import logging
 import os
 import re
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from promptmigrate.errors import DataError, PromptMigrateError, StorageError
+from promptmigrate.files import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -130,14 +130,14 @@ def _make(path: Path) -> None:
         raise StorageError(f"{path.parent} cannot be created: {error.strerror}") from error
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # others that make it wait here; it ends with the process
-        if path.exists() and path.stat().st_size:
-            return
-        new = path.absolute().with_name(f".{path.name}.new")
-        for left in (new, new.with_name(f"{new.name}-journal")):
-            left.unlink(missing_ok=True)
-        backend(_opened(f"sqlite:///{new}")).engine.dispose()
-        new.replace(path)
+        with locked(folder):
+            if path.exists() and path.stat().st_size:
+                return
+            new = path.absolute().with_name(f".{path.name}.new")
+            for left in (new, new.with_name(f"{new.name}-journal")):
+                left.unlink(missing_ok=True)
+            backend(_opened(f"sqlite:///{new}")).engine.dispose()
+            new.replace(path)
     finally:
         os.close(folder)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
     from promptmigrate.evaluate import Progress
     from promptmigrate.pipeline.forecast import Forecast
-
-
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    """``text`` with what would steer a terminal as JSON escapes: data and answers may hold anything."""
-    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def console() -> Console:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptmigrate.cli.console import ConsoleListener, console, print_json, visible
+from promptmigrate.cli.console import ConsoleListener, console, print_json
 from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
+from promptmigrate.terminal import visible
 
 if TYPE_CHECKING:
     from promptmigrate.pipeline import Run

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptmigrate.cli.console import console, print_json, visible
+from promptmigrate.cli.console import console, print_json
 from promptmigrate.cli.options import Json
+from promptmigrate.terminal import visible
 
 if TYPE_CHECKING:
     from promptmigrate.types import Variant

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import Any
 from promptmigrate.decide.changes import differences
 from promptmigrate.decide.rogan_gladen import JudgeErrors
 from promptmigrate.errors import StorageError
-from promptmigrate.files import digest
+from promptmigrate.files import digest, locked
 from promptmigrate.types import Example
 
 SHARED = 0.1
@@ -149,7 +147,7 @@ def open_test(
     except OSError as error:
         raise StorageError(f"{registry_file} cannot be written: {error.strerror or error}") from error
     try:
-        with _locked(handle):
+        with locked(handle):
             raw = registry_file.read_bytes()
             seen = list(related(_parse(raw, registry_file), split_digest=split_digest, rows=rows))
             if (run, candidate_digest) not in {(one.run, one.candidate_digest) for one in seen}:
@@ -219,18 +217,3 @@ def _parse(raw: bytes, path: Path) -> list[Opening]:
 def _write_all(handle: int, data: bytes) -> None:
     while data:
         data = data[os.write(handle, data) :]
-
-
-@contextmanager
-def _locked(handle: int) -> Iterator[None]:
-    """Hold the file for this process, so that two runs at once do not count the same opening."""
-    if sys.platform == "win32":  # no flock there; two runs at once on one split are then counted late
-        yield
-        return
-    import fcntl
-
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from promptmigrate.errors import PromptMigrateError
 from promptmigrate.evaluate.embedding import embedding_model, score_embedded
 from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.results import trace_of
@@ -36,9 +35,9 @@ def sample_of(example: Example, reply: Reply, output: str) -> Sample:
 
 
 def score_here(
-    scorer: Scorer, output: Any, *, expected: Any, inputs: Mapping[str, Any], trace: Any = None
+    scorer: Scorer, output: Any, *, expected: Any, inputs: Mapping[str, Any] | None, trace: Any = None
 ) -> Score:
-    """What ``scorer``, which needs no model, says outside of a run; one that breaks leaves it unscored."""
+    """What ``scorer``, which asks nobody through the door, says; one that breaks leaves it unscored."""
     try:
         return _told(scorer(output=output, expected=expected, inputs=inputs, trace=trace))
     except Exception as error:  # noqa: BLE001 - it is somebody's own; what it raised is told in the score
@@ -57,7 +56,7 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         if embedding_model(scorer) is not None:
             return await score_embedded(door, scorer, sample, measure.params)
         if not judge:
-            return _told(await _own(scorer, sample))
+            return await _without_door(scorer, sample)
 
         async def complete(question: Question) -> Answer:
             return await ask_judge(door, question, measure.params)
@@ -68,24 +67,20 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         return _told(broken(scorer, error))
 
 
-async def _own(scorer: Scorer, sample: Sample) -> Score:
-    """What a scorer says that needs no door; whatever somebody's own raises leaves the output unscored."""
-    given = {
-        "output": sample.output,
-        "expected": sample.expected,
-        "inputs": sample.inputs,
-        "trace": sample.trace,
-    }
+async def _without_door(scorer: Scorer, sample: Sample) -> Score:
+    """What a scorer that is no judge of ours says; whatever it raises leaves the output unscored."""
     asynchronous = getattr(scorer, "score_async", None)
-    try:
-        if asynchronous is not None:  # one that does I/O of its own, such as a bridged MLflow judge
-            found: Score = await asynchronous(**given)
-            return found
-        return scorer(**given)
-    except PromptMigrateError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what it raised is told in the results
-        return broken(scorer, error)
+    if asynchronous is None:
+        return score_here(
+            scorer, sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+        )
+    try:  # one that does I/O of its own, such as a bridged MLflow judge
+        found: Score = await asynchronous(
+            output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
+        )
+    except Exception as error:  # noqa: BLE001 - what it raised is told in the score
+        found = broken(scorer, error)
+    return _told(found)
 
 
 def _told(found: Score) -> Score:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from promptmigrate.errors import StorageError
-from promptmigrate.files import atomic_write, digest
+from promptmigrate.files import atomic_write, digest, locked
 
 CACHE = "calls.sqlite"
 OPENINGS = "test_openings.jsonl"
@@ -184,10 +184,10 @@ def first_written(path: Path, text: str) -> str:
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if not path.exists():
-            atomic_write(path, text)
-        return path.read_text("utf-8")
+        with locked(handle):
+            if not path.exists():
+                atomic_write(path, text)
+            return path.read_text("utf-8")
     finally:
         os.close(handle)
 

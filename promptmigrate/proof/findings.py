@@ -10,6 +10,7 @@ from typing import Any
 
 from promptmigrate.errors import DataError
 from promptmigrate.proof.answers import Scored
+from promptmigrate.terminal import visible
 from scorers import Score
 
 _CHARS = 90
@@ -31,9 +32,9 @@ class Finding:
     """One sentence; what the bundle says and what was found instead."""
 
     def __str__(self) -> str:
-        # What a bundle holds is shown as JSON escapes: it must not steer the terminal.
+        # One line, whatever the bundle holds.
         place = " ".join(part for part in (self.entry, self.where, self.field) if part)
-        return f"{_printable(place)}: {_printable(self.problem)}"
+        return visible(f"{place}: {self.problem}", keep="")
 
     def to_json(self) -> dict[str, str]:
         """For programs."""
@@ -139,7 +140,3 @@ def _same(said: Any, found: Any) -> bool:
     if isinstance(said, int | float) and isinstance(found, int | float):
         return close(said, found)
     return type(said) is type(found) and bool(said == found)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
