@@ -186,6 +186,7 @@ def check_openings(bundle: Contents) -> Iterator[Finding]:
         ("changed_settings", list(found.changed)),
     ):
         yield from compare("rules.json", said[name], value, field=name)
+    yield from compare("openings.json", own.split_digest, test, field="split_digest")
     yield from compare("openings.json", list(own.rows or ()), list(rows), field="rows")
     if own.settings is not None and comparable(bundle):
         wanted = settings_of(bundle.config, bundle.rules.judge_errors)

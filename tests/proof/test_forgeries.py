@@ -126,6 +126,10 @@ def other_settings(parsed):
     parsed["openings.json"][0]["settings"]["gate"]["margin"] = 0.02
 
 
+def other_split_opened(parsed):
+    parsed["openings.json"][0]["split_digest"] = "sha256:" + "0" * 64
+
+
 def other_rows_opened(parsed):
     parsed["openings.json"][0]["rows"][0] = "0" * 16
 
@@ -255,6 +259,7 @@ FORGERIES = [
     (uncounted_openings, "rules.json", "test_openings"),
     (earlier_settings, "rules.json", "changed_settings[0]"),
     (other_settings, "openings.json", "settings.gate.margin"),
+    (other_split_opened, "openings.json", "split_digest"),
     (other_rows_opened, "openings.json", "rows[0]"),
     (foreign_opening, "openings.json", ""),
     (fewer_rows_seen, "rules.json", "test_seen"),
