@@ -2,11 +2,12 @@
 
     python benchmarks/level.py [--worlds 300] [--runs 1000] [--seed 1] [--json FILE]
 
-Each world has its own number of rows and groups, group sizes (equal, geometric, lopsided), kind of difference
-(whole rows, parts of a score, rare large losses beside small noise, skewed scores) and way of hanging
-together; its true mean difference is minus the margin to the last digit. Worlds are ranked by how often they
-pass; the worst twenty are run again with other draws and four times as often, since the highest of so many
-rates is high by selection alone. Then candidates that are as good as production: how many pass.
+Each world has its own number of rows and groups, group sizes (equal, geometric, lopsided, large ones beside
+single rows), kind of difference (whole rows, parts of a score, rare large losses beside small noise, skewed
+scores) and way of hanging together; its true mean difference is minus the margin to the last digit. Worlds
+are ranked by how often they pass; the worst twenty are run again with other draws and four times as often,
+since the highest of so many rates is high by selection alone. Then candidates that are as good as production:
+how many pass.
 
 Exit code 1 if a world passes more often than 3.3 % in the second look (2.5 % is stated; chance explains 3.3 %
 in one of a thousand worlds).
@@ -46,7 +47,8 @@ class World:
     groups: int
     size: int
     sizes: str
-    """``equal``, ``geometric``, or ``lopsided``: a few groups hold much of the rows."""
+    """``equal``, ``geometric``, ``lopsided``: a few groups hold much of the rows, or ``beside``: large groups
+    hold half of the rows, and each other row is alone."""
     kind: str
     """``rows``: 0, 1 or -1; ``parts``: quarters of a score; ``rare``: large losses beside small noise;
     ``skewed``: a beta distribution with its long side below."""
@@ -60,15 +62,16 @@ class World:
     """Where groups break: share of the other rows that is mended, for which more groups break."""
 
     def draw(self, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
-        clusters = np.repeat(np.arange(self.groups), self._sizes(rng))
+        sizes = self._sizes(rng)
+        clusters = np.repeat(np.arange(sizes.size), sizes)
         rows = clusters.size
         if self.whole:
             often = (self.mended - self.mean) / (1 + self.mended) / self.whole
-            broken = (rng.random(self.groups) < often)[clusters] & (rng.random(rows) < self.whole)
+            broken = (rng.random(clusters[-1] + 1) < often)[clusters] & (rng.random(rows) < self.whole)
             fate, stray = rng.random(rows), self.spread / 2
             fixed = fate > 1 - stray - self.mended
             return np.where(broken | (fate < stray), -1.0, np.where(fixed, 1.0, 0.0)), clusters
-        own, shared = rng.random(rows), rng.random(self.groups)[clusters]
+        own, shared = rng.random(rows), rng.random(sizes.size)[clusters]
         return self._law(np.where(rng.random(rows) < self.together, shared, own)), clusters
 
     def _sizes(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -76,6 +79,12 @@ class World:
             return np.full(self.groups, self.size)
         if self.sizes == "geometric":
             return rng.geometric(1 / self.size, size=self.groups)
+        if self.sizes == "beside":
+            # As many rows as the others have; large groups are four times their size.
+            large = max(3, self.groups // 8)
+            return np.concatenate(
+                [np.full(large, 4 * self.size), np.ones(max(1, self.groups * self.size // 2), np.int64)]
+            )
         ranks = np.arange(1, self.groups + 1) ** -0.7
         return np.maximum(1, np.rint(ranks / ranks.mean() * self.size)).astype(np.int64)
 
@@ -128,7 +137,7 @@ def by_lot(number: int, seed: int, *, gain: bool = False) -> list[World]:
                 mean=0.0 if gain else -margin,
                 groups=groups,
                 size=size,
-                sizes=str(rng.choice(["equal", "geometric", "lopsided"])) if size > 1 else "equal",
+                sizes=str(rng.choice(["equal", "geometric", "lopsided", "beside"])) if size > 1 else "equal",
                 kind="rows" if breaks else kind,
                 spread=float(rng.choice([0.0, 0.01, 0.03, 0.06, 0.1, 0.2])),
                 together=float(rng.choice([0.0, 0.3, 0.6, 1.0])) if size > 1 and not breaks else 0.0,
@@ -186,13 +195,18 @@ def main() -> int:
 
 
 def _told(world: World) -> str:
-    rows = (
-        f"{world.groups} rows" if world.size == 1 else f"{world.groups} {world.sizes} groups of {world.size}"
-    )
+    rows = f"{world.groups} rows" if world.size == 1 else _groups(world)
     way = f"together {world.together:g}"
     if world.whole:
         way = f"groups break on {world.whole:.0%} of their rows, {world.mended:.0%} of rows mended"
     return f"margin {world.margin:g}, {rows}, {world.kind}, spread {world.spread:g}, {way}"
+
+
+def _groups(world: World) -> str:
+    sizes = world._sizes(np.random.default_rng(0))
+    if world.sizes == "beside":
+        return f"{(sizes > 1).sum()} groups of {sizes[0]} beside {(sizes == 1).sum()} single rows"
+    return f"{world.groups} {world.sizes} groups of {world.size}"
 
 
 if __name__ == "__main__":

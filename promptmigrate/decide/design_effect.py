@@ -24,8 +24,11 @@ corrections, both zero for clusters of one row:
 - *What was not seen, may still be there.* Up to 2.5 clusters may break as a whole unseen, an upper limit at
   92 % (as the rule of three, Hanley & Lippman-Hand 1983, JAMA 249:1743-1745, is at 95 %), less what one row
   of each already stands for. So the correlation is shrunk toward full by a weight that falls with the number
-  of clusters and of rows that differ. The two variances, of the rows and of this doubt, are joined by the
-  root of the sum of their squares, not added: where one of them is large it stops most samples alone.
+  of clusters and of rows that differ. Only clusters of several rows count here: a row that is a cluster of
+  its own can say whether rows break, and nothing on whether they break together, so that 400 single rows tell
+  nothing of the eight large clusters beside them. The two variances, of the rows and of this doubt, are
+  joined by the root of the sum of their squares, not added: where one of them is large it stops most samples
+  alone.
 
 What may be unseen counts only as far as the correlation of the broken does not cover it already: where no
 loss was seen there is nothing that it could be applied to. Where a candidate has to be better, so that no
@@ -34,13 +37,13 @@ one to the other over the last point before 0.
 
 Five and 2.5 are chosen by simulation, as about the least that keep a level of 3 % where whole clusters break
 among stray differences (tests/decide/test_groups.py). In 400 worlds drawn by lot, at the limit of what is
-tolerated (benchmarks/level.py --worlds 400 --seed 2), the highest rate is 2.9 % on a second look; by three
-times what is added to the variance it was 4.6 %, highest where few clusters hold many of the rows and a tenth
-of the rows changes either way by chance. The price: of candidates as good as production 64.5 % pass instead
-of 65.4 %. In 96 worlds of candidates that have to be better and are not (40-180 clusters of 3-12 rows that
-break on 60 or 100 % of their rows, 3 to 20 % of them, and mend as many single rows; 1000 runs each) none
-passes more often than 2.8 % (3.9 % before); a gain of 6 points in 67 groups of about 3 is proven in 38 % of
-the runs (40 % before), one of 10 points in 80 groups of 10 in 99 %.
+tolerated (benchmarks/level.py --worlds 400 --seed 2), the highest rate is 2.9 % on a second look. Where
+single rows counted as clusters that broke alone, it was 30.1 %, in six clusters of 60 rows beside 397 single
+ones; of candidates as good as production 59.9 % pass now, 62.7 % did. In 96 worlds of candidates that have to
+be better and are not (40-180 clusters of 3-12 rows that break on 60 or 100 % of their rows, 3 to 20 % of
+them, and mend as many single rows; 1000 runs each) none passes more often than 2.8 % (3.9 % with 2.5
+clusters); a gain of 10 points in 80 groups of 10 is proven in 99 % of the runs, one of 6 points in 67 groups
+of about 3, a third of them single rows, in 26 %: where single rows counted it was 41 %.
 """
 
 from __future__ import annotations
@@ -72,8 +75,11 @@ class DesignEffect:
     """Of a gain beyond what was seen; at least ``seen``."""
     cluster: float
     """Rows of a cluster, by weight (Kish): the design effect where clusters move as one."""
-    mean_cluster: float
-    """Rows of a cluster, on average."""
+    group: float
+    """The same of the clusters with several rows alone, relative to all rows: what a loss that sits in them
+    counts."""
+    mean_group: float
+    """Rows of a cluster with several rows, on average."""
     unit: float
     """Size of one whole change, a score going from 0 to 1."""
 
@@ -89,12 +95,13 @@ class DesignEffect:
         beyond = self.losses if gap < 0 else self.gains
         added = min(null, _SKEW * added)
         clusters = _UNSEEN_CLUSTERS + strict * (_UNSEEN_STRICT - _UNSEEN_CLUSTERS)
-        unseen = clusters * (self.mean_cluster - 1.0) / (rows * growth)
+        unseen = clusters * (self.mean_group - 1.0) / (rows * growth)
         unseen = min(unseen, abs(gap) / self.unit) * self.unit**2
         shown = null * self.seen + added * (beyond - self.seen)
         # What is unseen may break whole, less what the correlation of the broken covers of it already.
         covered = self.seen + (beyond - self.seen) * (min(1.0, added / unseen) if unseen else 0.0)
-        return math.hypot(shown, unseen * max(0.0, self.cluster - covered))
+        doubt = max(0.0, 1.0 - (covered - 1.0) / (self.cluster - 1.0)) if self.cluster > 1.0 else 0.0
+        return math.hypot(shown, unseen * (self.group - 1.0) * doubt)
 
 
 def design_effect(
@@ -106,7 +113,9 @@ def design_effect(
     cluster_weights = np.bincount(labels, weights=weights)
     clusters = cluster_weights.size
     if clusters < 2:
-        return DesignEffect(seen=1.0, losses=1.0, gains=1.0, cluster=1.0, mean_cluster=1.0, unit=unit)
+        return DesignEffect(
+            seen=1.0, losses=1.0, gains=1.0, cluster=1.0, group=1.0, mean_group=1.0, unit=unit
+        )
     total = float(weights.sum())
     effective_rows = total**2 / float((weights**2).sum())
     effective_clusters = total**2 / float((cluster_weights**2).sum())
@@ -121,12 +130,20 @@ def design_effect(
     losses, gains = (
         max(seen, 1.0 + _together(side * weights * residuals, labels) * (size - 1.0)) for side in (-1.0, 1.0)
     )
+    sizes = np.bincount(labels)
+    several = sizes > 1
+    group = mean_group = 1.0
+    if several.any():
+        held = cluster_weights[several]
+        group = float((held**2).sum()) * total / (float(held.sum()) * float((weights**2).sum()))
+        mean_group = float(sizes[several].mean())
     return DesignEffect(
         seen=seen,
         losses=losses,
         gains=gains,
         cluster=size,
-        mean_cluster=labels.size / clusters,
+        group=group,
+        mean_group=mean_group,
         unit=unit,
     )
 

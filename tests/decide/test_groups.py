@@ -127,6 +127,33 @@ def test_simulated_level_where_a_few_large_groups_hide_among_many_stray_differen
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "groups,size,single,margin",
+    [(6, 60, 397, 0.1), (8, 25, 200, 0.05), (20, 20, 400, 0.05), (5, 40, 300, 0.2)],
+)
+@pytest.mark.parametrize("mended", [0.0, 0.05])
+def test_simulated_level_where_large_groups_stand_beside_single_rows(groups, size, single, margin, mended):
+    """Single rows break as often, and tell nothing on whether rows of a group break together. Before they
+    were not counted as groups for that, 10-30 % of these passed. 2000 runs each: a rate of 2.5 % is seen
+    above 3.6 % with a probability of 0.1 %."""
+    rng = np.random.default_rng(29)
+    clusters = np.repeat(np.arange(groups + single), [size] * groups + [1] * single)
+    passed = 0
+    for _ in range(2000):
+        broken = (rng.random(groups + single) < (margin + mended) / (1 + mended))[clusters]
+        values = np.where(broken, -1.0, np.where(rng.random(clusters.size) < mended, 1.0, 0.0))
+        passed += promotes(values, clusters, margin)
+    assert passed / 2000 <= 0.036
+
+
+def test_single_rows_beside_large_groups_settle_nothing_that_the_groups_leave_open():
+    """Eight groups of 25: one that breaks for one user in twenty is unseen with a chance of two in three."""
+    for single in (200, 2000):
+        clusters = np.repeat(np.arange(8 + single), [25] * 8 + [1] * single)
+        assert promotes(np.zeros(clusters.size), clusters) == (single == 2000)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("rows,changed,kept", [(201, 0.06, 0.68), (300, 0.08, 0.85)])
 def test_independent_rows_in_triples_keep_most_of_their_power(rows, changed, kept):
     """Relative to the same rows known to be independent, which pass 73 % and 81 % of the time; 1000 runs."""
@@ -163,7 +190,7 @@ def test_one_group_that_broke_whole_outweighs_many_stray_rows():
     whole[790:] = -1.0
     found = measure(whole, clusters).inflation
     assert found.losses > 7.0 and found.gains < found.losses / 2
-    assert found.cluster == found.mean_cluster == 10.0
+    assert found.cluster == found.group == found.mean_group == 10.0
 
 
 def test_what_was_not_seen_counts_less_with_more_groups():
