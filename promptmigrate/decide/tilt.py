@@ -1,9 +1,16 @@
-"""Rows that only the candidate lacks: too many of them are not chance, and may hide a loss.
+"""Rows that one side lacks: where the candidate lacks more of them, they may hide a loss.
 
-A call that fails for want of luck fails as often under production as under the candidate. Given that exactly
-one side is missing, each side is it with probability 1/2 (the sign test; Dixon & Mood 1946, JASA 41:557-566).
-Where the candidate lacks more than that explains, its missing rows count as failed, the worst that they can
-be (Manski 1990, American Economic Review 80:319-323), before it may pass.
+What fails for want of luck fails as often under production as under the candidate; what fails because the
+candidate cannot do it, fails under the candidate alone, and on the rows that it would have lost. The two
+cannot be told apart row by row, but their balance can: each row that one side alone lacks counts as failed by
+that side (intention to treat: nothing drops out after it was assigned; Lachin 2000, Controlled Clinical
+Trials 21:167-189). Luck cancels out, and makes the interval as much wider as it is uncertain; a loss stays.
+Where that makes the candidate look worse, it has to pass so too. A test of whether chance explains the lack
+(the sign test of 5 against 0, say) would not do: what is not shown on five rows may be there all the same,
+and five rows of 220 are 2.3 points.
+
+It is right as far as luck strikes both sides alike; where production is unlucky more often, as much as that
+may stay hidden.
 """
 
 from __future__ import annotations
@@ -16,15 +23,19 @@ from promptmigrate.decide.rows import PairedRow
 from promptmigrate.decide.rules import Rules
 from promptmigrate.decide.wording import plural, points, span
 
+_SAME = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tilt:
-    """More rows missing under the candidate than chance explains."""
+    """Rows missing on one side make the candidate look better than it may be."""
 
-    rows: int
+    lost: int
     """Measured under production alone."""
+    others: int
+    """Measured under the candidate alone."""
     estimated: Estimated
-    """The difference with these rows counted as failed."""
+    """The difference with these rows counted as failed by the side that lacks them."""
     passes: bool
 
     @property
@@ -32,29 +43,29 @@ class Tilt:
         """What is in doubt."""
         limits = self.estimated.interval
         reach = f", interval {span(*limits)}" if limits else ""
+        back = f", and {self.others} the other way round" if self.others else ""
         return (
-            f"{plural(self.rows, 'row')} could be measured under production but not under the candidate, "
-            "more than chance explains: counted as failed they make the difference "
-            f"{points(self.estimated.delta)}{reach}. Find out why these calls fail or go unscored."
+            f"{plural(self.lost, 'row')} could be measured under production but not under the candidate"
+            f"{back}: counted as failed {'by the side that lacks them ' if self.others else ''}they make the "
+            f"difference {points(self.estimated.delta)}{reach}. Find out why these calls fail or go unscored."
         )
 
 
 def measure_tilt(rows: Sequence[PairedRow], rules: Rules, *, confidence: float) -> Tilt | None:
-    """The doubt that missing rows leave; None where chance explains them."""
+    """The doubt that missing rows leave; None where they do not speak against the candidate."""
     lost = [row for row in rows if row.candidate is None and row.baseline is not None]
-    others = sum(row.baseline is None and row.candidate is not None for row in rows)
-    if len(lost) <= others or _tail(len(lost), len(lost) + others) >= (1 - confidence) / 2:
+    others = [row for row in rows if row.baseline is None and row.candidate is not None]
+    if not lost:
         return None
-    counted = [row for row in rows if row.paired] + [replace(row, candidate=0.0) for row in lost]
+    paired = [row for row in rows if row.paired]
+    counted = [
+        *paired,
+        *(replace(row, candidate=0.0) for row in lost),
+        *(replace(row, baseline=0.0) for row in others),
+    ]
     counted.sort(key=lambda row: row.example)
-    found = estimate(counted, rules, confidence=confidence)
-    if found is None:
+    seen, found = (estimate(each, rules, confidence=confidence) for each in (paired, counted))
+    if seen is None or found is None or found.delta >= seen.delta - _SAME:
         return None
     quality = status(found.delta, found.limits, margin=rules.margin, superiority=rules.superiority)
-    return Tilt(rows=len(lost), estimated=found, passes=quality == "pass")
-
-
-def _tail(successes: int, trials: int) -> float:
-    from scipy.stats import binom
-
-    return float(binom.sf(successes - 1, trials, 0.5))
+    return Tilt(lost=len(lost), others=len(others), estimated=found, passes=quality == "pass")
