@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from promptmigrate import template
 from promptmigrate.search.anatomy import Anatomy
@@ -37,16 +38,44 @@ class Frozen:
             return f"it lost the placeholder {_braced(lost[0])}"
         if new := sorted(got - wanted):
             return f"it invents the placeholder {_braced(new[0])}"
+        readings = [_read(anatomy, prompt) for anatomy in self._anatomies]
+        if any(isinstance(reading, _Reading) for reading in readings):
+            return None
+        return next(reading for reading in readings if isinstance(reading, str))
+
+    def beyond(self, prompt: Prompt, may_change: frozenset[str]) -> str | None:
+        """What ``prompt``, which is not :meth:`broken`, changes and ``may_change`` does not name; None:
+        nothing. A prompt of the user takes the place of the original only where instructions may change.
+        """
+        starts = self._anatomies if "instructions" in may_change else self._anatomies[:1]
         first = None
-        for anatomy in self._anatomies:
-            reason = _broken(anatomy, prompt)
-            if reason is None:
+        for anatomy in starts:
+            reading = _read(anatomy, prompt)
+            if isinstance(reading, str):
+                continue
+            changed = sorted(reading.changes - may_change)
+            if not changed:
                 return None
-            first = first or reason
-        return first
+            first = first or _CHANGED[changed[0]]
+        return f"{first or _CHANGED['instructions']}, and search.may_change does not name that"
 
 
-def _broken(anatomy: Anatomy, prompt: Prompt) -> str | None:
+_CHANGED = {
+    "demos": "it has worked examples (demos)",
+    "format": "it moves the instructions to the user turn (format)",
+    "instructions": "it changes the instructions",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """A prompt as a start with other instructions, demos, or a repetition of the instructions."""
+
+    changes: frozenset[str]
+
+
+def _read(anatomy: Anatomy, prompt: Prompt) -> _Reading | str:
+    """How ``prompt`` was made of a start, or how it breaks its fixed part."""
     own, last = anatomy.prompt.messages, anatomy.last_user
     extra = max(0, len(prompt.messages) - len(own))
     messages = [*prompt.messages[:last], *prompt.messages[last + extra :]]
@@ -63,9 +92,20 @@ def _broken(anatomy: Anatomy, prompt: Prompt) -> str | None:
         return "it changes the fixed part of the prompt, which stays as it is"
     wanted = template.occurrences(anatomy.instructions)
     # Repeated in the user turn, the instructions may leave out what their first copy has already.
-    if found.get("own") == wanted or found.get("user") in (wanted, Counter()):
-        return None
+    for place in ("own", "user"):
+        if found.get(place) == wanted or (place == "user" and found.get(place) == Counter()):
+            lead = places[place]
+            changes = {"demos"} if shown else set()
+            # Where nothing is repeated, the user turn is as it was.
+            changes |= {"format"} if place == "user" and lead else set()
+            if (lead or place == "own") and not _same(lead or "", anatomy.instructions):
+                changes.add("instructions")
+            return _Reading(changes=frozenset(changes))
     return _miscounted(next(iter(found.values())), wanted)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.split() == other.split()
 
 
 def _are_demos(turns: Sequence[Message]) -> bool:

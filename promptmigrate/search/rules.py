@@ -12,6 +12,7 @@ from promptmigrate import template
 from promptmigrate.errors import PromptMigrateError, TemplateError, UsageError
 from promptmigrate.redact import redact
 from promptmigrate.search.base import (
+    CHANGEABLE,
     FrontPoint,
     Generation,
     Measured,
@@ -40,10 +41,18 @@ class Rules:
         original: The prompt in production. It may be tried in any case.
         max_tokens: See ``Problem.max_prompt_tokens``.
         given: Prompts of the user, whose fixed parts will do as well.
+        may_change: See ``Problem.may_change``.
     """
 
-    def __init__(self, original: Prompt, *, max_tokens: int, given: Sequence[Prompt] = ()) -> None:
-        self._original, self._max_tokens = original, max_tokens
+    def __init__(
+        self,
+        original: Prompt,
+        *,
+        max_tokens: int,
+        given: Sequence[Prompt] = (),
+        may_change: frozenset[str] = CHANGEABLE,
+    ) -> None:
+        self._original, self._max_tokens, self._may = original, max_tokens, may_change
         self._frozen = Frozen(original, given)
         self._stray = _stray(original)
 
@@ -51,7 +60,12 @@ class Rules:
         """The rule that ``prompt`` breaks, as half a sentence; None if it may be tried."""
         if prompt == self._original:
             return None
-        return self._frozen.broken(prompt) or self._unfit(prompt) or self._too_long(prompt)
+        return (
+            self._frozen.broken(prompt)
+            or self._frozen.beyond(prompt, self._may)
+            or self._unfit(prompt)
+            or self._too_long(prompt)
+        )
 
     def _unfit(self, prompt: Prompt) -> str | None:
         for message in prompt.messages:
@@ -82,15 +96,19 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
     """What ``strategy`` finds for ``problem``, held to the :class:`Rules`.
 
     Raises:
-        BrokenRuleError: it asks for a Variant that breaks them or changes a parameter that it may not, before
+        BrokenRuleError: it asks for a Variant that breaks them or changes what it may not, before
             any call is made for it, or gives back such a one; it asks the reflection model, and says that it
             does not; its result is none; or it is a plug-in and raises what is no PromptMigrateError, or
             wants to end the process.
         PromptMigrateError: see :meth:`Strategy.search`.
     """
     starts = [candidate.anatomy.prompt for candidate in given(problem)]
-    rules = Rules(problem.original.prompt, max_tokens=problem.max_prompt_tokens, given=starts)
-
+    rules = Rules(
+        problem.original.prompt,
+        max_tokens=problem.max_prompt_tokens,
+        given=starts,
+        may_change=problem.may_change,
+    )
     original, may = problem.original, problem.may_change & {_TEMPERATURE}
     # Answers may be sampled at other temperatures where the original has one; what is shipped keeps it.
     samples = may | ({_TEMPERATURE} & set(original.params))

@@ -80,7 +80,7 @@ class Seeds:
         ruled = best
         if best.key == self.original().key:
             ruled = best.but(instructions=_add(best.instructions, contract.rules), origin="contract")
-        if form and self.anatomy.chat_slot:
+        if form and self.anatomy.chat_slot and "format" in self._problem.may_change:
             seeds.append(ruled.but(placement="user", origin=f"{ruled.origin}, in the user turn"))
         start = self.anatomy.instructions.strip().split("\n\n")[0]
         if form and start and start != self.anatomy.instructions.strip():

@@ -9,7 +9,7 @@ import pytest
 
 from promptmigrate.errors import BudgetExceeded, UsageError
 from promptmigrate.search import FrontPoint, Problem, SearchResult, run_strategy, strategy
-from promptmigrate.search.anatomy import Anatomy
+from promptmigrate.search.anatomy import Anatomy, Demo
 from promptmigrate.search.base import CHANGEABLE
 from promptmigrate.search.testing import Shop, StrategyContract
 from promptmigrate.types import Prompt, Request, Variant
@@ -221,6 +221,60 @@ def test_what_breaks_a_rule_is_refused_before_a_call_is_made(broken, reason):
     assert reason in str(refused.value)
     assert "SECRET" not in str(refused.value)
     assert shop.calls == (0 if issubclass(broken, Measures) else len(shop.validation))
+
+
+def rewritten(problem):
+    return Anatomy.of(problem.original.prompt).compose("Answer well.")
+
+
+def with_demo(problem):
+    row = problem.train[0]
+    demo = Demo(example=row.id, inputs=row.inputs, answer=str(row.expected))
+    anatomy = Anatomy.of(problem.original.prompt)
+    return anatomy.compose(anatomy.instructions, demos=[demo])
+
+
+def moved(problem):
+    anatomy = Anatomy.of(problem.original.prompt)
+    return anatomy.compose(anatomy.instructions, placement="user")
+
+
+def moved_and_rewritten(problem):
+    return Anatomy.of(problem.original.prompt).compose("Answer well.", placement="user")
+
+
+def handed_in(problem):
+    return problem.prompts[0]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["measures", "ends with"])
+@pytest.mark.parametrize(
+    ("make", "needs", "reason"),
+    [
+        (rewritten, {"instructions"}, "it changes the instructions, and"),
+        (with_demo, {"demos"}, "it has worked examples (demos), and"),
+        (moved, {"format"}, "it moves the instructions to the user turn (format), and"),
+        (moved_and_rewritten, {"format", "instructions"}, ", and"),
+        (handed_in, {"instructions"}, "it changes the instructions, and"),
+    ],
+)
+def test_a_prompt_changes_only_what_it_may(make, needs, reason, ends):
+    made: type[Sloppy] = (
+        type("Ends", (Sloppy,), {"best": lambda _, problem: replace(problem.original, prompt=make(problem))})
+        if ends
+        else type(
+            "Asks", (Measures,), {"own": lambda _, problem: replace(problem.original, prompt=make(problem))}
+        )
+    )
+    users = [Prompt.of([{"role": "system", "content": "Sort."}, {"role": "user", "content": "{{note}}?"}])]
+    for missing in needs:
+        shop = Shop()
+        with pytest.raises(UsageError) as refused:
+            run_strategy(made(), shop.problem(200, may_change=CHANGEABLE - {missing}, prompts=users))
+        assert reason in str(refused.value) and "search.may_change does not name that" in str(refused.value)
+        assert shop.calls == (len(shop.validation) if ends else 0)
+    shop = Shop()
+    run_strategy(made(), shop.problem(200, may_change=frozenset(needs), prompts=users))
 
 
 def test_an_original_beyond_the_cap_may_be_measured():
