@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -48,16 +48,25 @@ class Ran:
 
 
 class _Reached(BaseException):
-    """Ends a program where a component is asked; not an Exception, so that programs let it pass."""
+    """Ends a program where a component is asked, or asks too often; not an Exception, so that programs let it
+    pass."""
 
 
 class Row:
     """One run of a program on a row; ``ask`` and ``ask_async`` are what the program gets."""
 
     def __init__(
-        self, variant: Variant, door: Door | None, *, repeat: int = 0, stop: str = "", stub: str = ""
+        self,
+        variant: Variant,
+        door: Door | None,
+        *,
+        repeat: int = 0,
+        stop: str = "",
+        stub: str = "",
+        may_ask: Callable[[Row], bool] | None = None,
     ) -> None:
         self._variant, self._door, self._repeat, self._stop, self._stub = variant, door, repeat, stop, stub
+        self._may_ask = may_ask
         self._lock = threading.Lock()
         self._asked: list[tuple[str, Inputs, Request]] = []
         self._replies: dict[int, Reply] = {}
@@ -65,6 +74,13 @@ class Row:
         self.fatal: Exception | None = None
         self.raised: str | None = None
         self.text = ""
+        self.cut = False
+        """Whether it wanted to ask more often than it may."""
+
+    @property
+    def asked(self) -> int:
+        """How often it has asked so far."""
+        return len(self._asked)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -127,7 +143,7 @@ class Row:
         # A program may catch what went wrong and ask on: the row is lost already, or the run has to end.
         if self.fatal is not None:
             raise self.fatal
-        if self.reached is not None:
+        if self.reached is not None or self.cut:
             raise _Reached
         failed = next((step for step in self.steps if not step.reply.answered), None)
         if failed is not None:
@@ -148,6 +164,10 @@ class Row:
         except (TemplateError, TypeError, ValueError) as error:
             self.fatal = ConfigError(f"prompts.{name}: {error}", key=f"prompts.{name}")
             raise self.fatal from error
+        if self._may_ask is not None and not self._may_ask(self):
+            # Not an Exception: a program that asks until an answer suits it would catch it and ask on.
+            self.cut = True
+            raise _Reached
         with self._lock:  # a program may have threads of its own
             before = sum(request.messages == messages for _, _, request in self._asked)
             request = Request(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ from promptmigrate.types import Example, Prompt, Reply, Variant
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
+
+_STUBBED = 200
+"""Questions on one row that are answered without a model: made-up answers may never suit a program."""
 
 
 def as_variant(
@@ -32,8 +37,8 @@ def rehearse(program: Program, variant: Variant, rows: Sequence[Example]) -> int
     """Run the program on ``rows`` with made-up answers and without any model; the most calls on one row.
 
     Every question is answered with what the whole row is known to be answered with. That is seldom what a
-    component would say, so what the program raises then means nothing; but which prompts it asks for, and
-    with which variables, shows.
+    component would say, so what the program raises then means nothing, nor that it asks on without an end;
+    but which prompts it asks for, and with which variables, shows.
 
     Raises:
         ConfigError: it asks for a prompt that is not given, or without one of its variables.
@@ -45,12 +50,16 @@ def rehearse(program: Program, variant: Variant, rows: Sequence[Example]) -> int
             f"prompts: {program.name} asks for {name!r}, which is not given; given are {known}", key="prompts"
         )
     for row in rows:
-        one = Row(variant, None, stub=row.reference or str(row.expected or ""))
+        one = Row(variant, None, stub=row.reference or str(row.expected or ""), may_ask=_stubbed)
         one.play(program, row.inputs)
         if one.fatal is not None:
             raise one.fatal
-        most = max(most, len(one.steps))
+        most = max(most, 0 if one.cut else len(one.steps))
     return most
+
+
+def _stubbed(row: Row) -> bool:
+    return row.asked < _STUBBED
 
 
 class ProgramRunner:
@@ -67,23 +76,50 @@ class ProgramRunner:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="promptmigrate-program")
         self._room = threads
         self._ran: dict[tuple[str, str], Ran] = {}
+        self._left: int | None = None
+        self._counting = Lock()
 
     async def answer(self, variant: Variant, example: Example, repeat: int) -> Reply:
         """What the program answers with the prompts of ``variant``, on the Door's loop.
 
         Raises:
             BudgetExceeded: a call did not fit, whatever the program made of it.
-            ConfigError: the program asked for a prompt or without a variable.
+            ConfigError: the program asked for a prompt or without a variable, or more often than
+                :meth:`at_most` lets it.
             EndpointError: a model cannot be reached.
         """
-        row = Row(variant, self._door, repeat=repeat)
+        row = Row(variant, self._door, repeat=repeat, may_ask=self._may_ask)
         await self._play(row, example)
+        if row.cut:
+            raise ConfigError(
+                f"program: {self.program.name} asked {row.asked} times on one row (id {example.id}) and "
+                "wanted to ask on, with more calls than the first look may take; let it give up after a few "
+                "answers that do not suit it, or raise the budget if rows really take so many calls",
+                key="program",
+            )
         reply = row.reply()
         if repeat == 0 and reply.answered:
             self._ran[variant.digest, example.id] = Ran(
                 steps=row.steps, text=reply.text or "", error=reply.error
             )
         return reply
+
+    @contextmanager
+    def at_most(self, calls: int) -> Iterator[None]:
+        """Within it, rows ask ``calls`` times in all: a program that loops is found out before it has spent
+        what the search needs."""
+        self._left = calls
+        try:
+            yield
+        finally:
+            self._left = None
+
+    def _may_ask(self, _row: Row) -> bool:
+        with self._counting:
+            if self._left is None:
+                return True
+            self._left -= 1
+            return self._left >= 0
 
     async def _play(self, row: Row, example: Example) -> None:
         loop = asyncio.get_running_loop()

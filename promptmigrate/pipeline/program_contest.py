@@ -15,13 +15,15 @@ from promptmigrate.pipeline.gate import original_variant, production_variant
 from promptmigrate.pipeline.kept import Ended, Searches
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.pipeline.prepare import Ready
-from promptmigrate.pipeline.program import asked
+from promptmigrate.pipeline.program import asked, settled
 from promptmigrate.pipeline.program_search import JointSearch
 from promptmigrate.search import strategy
 from promptmigrate.types import Prompt, Variant
 
 _SEEN_ROWS = 8
 """Rows on which the program is watched as production runs it."""
+_LOOK_SHARE = 4
+_LOOK_ROWS = 2 * _SEEN_ROWS
 
 
 def compete_program(
@@ -40,8 +42,8 @@ def compete_program(
 
     Raises:
         BudgetExceeded: a call did not fit.
-        ConfigError: the program raises on every row, also as production runs it; or the answers of a judge
-            cannot be used.
+        ConfigError: the program raises on every row, also as production runs it, or asks on without an end;
+            or the answers of a judge cannot be used.
         EndpointError: a model cannot be reached.
     """
     production = production_variant(config, ready.prompt, ready.components)
@@ -52,10 +54,12 @@ def compete_program(
         ended = [None] * len(singles)
     for single in singles if None in ended else ():
         original = original_variant(single, ready.prompt, ready.components)
-        contact(config, production, original, ready.dataset, evaluator, door, plan)
+        with runner.at_most(_first_calls(plan)):
+            contact(config, production, original, ready.dataset, evaluator, door, plan)
     seen: Evaluation | None = None
     if plan.rerun and None in ended:
-        seen = _production_seen(production, ready, evaluator)
+        with runner.at_most(_first_calls(settled(plan, ready.components, asked(runner)))):
+            seen = _production_seen(production, ready, evaluator)
         plan = replace(plan, search_calls=plan.search_calls - _SEEN_ROWS * plan.calls_per_row)
     found: list[Contender] = []
     handed_on: dict[str, list[Prompt]] = {}
@@ -65,6 +69,9 @@ def compete_program(
         end = ended[index]
         if end is None:
             say.stage(f"Before: the production prompts on {original.model}")
+            look = settled(plan, ready.components, asked(runner))
+            with runner.at_most(_first_calls(look)):
+                known = before(original, ready.dataset, evaluator, look, say)
             result = JointSearch(
                 config=single,
                 ready=ready,
@@ -75,7 +82,7 @@ def compete_program(
                 door=door,
                 plan=plan,
                 say=say,
-                known=before(original, ready.dataset, evaluator, plan, say),
+                known=known,
                 target=index,
                 prompts={name: list(prompts) for name, prompts in handed_on.items()},
                 study=study,
@@ -93,6 +100,11 @@ def compete_program(
             if prompt != original.components[name] and prompt not in handed_on.setdefault(name, []):
                 handed_on[name].append(prompt)
     return tuple(found)
+
+
+def _first_calls(plan: Plan) -> int:
+    """Calls that one step of the first look may take: far more than planned, and a part of the search's."""
+    return max(plan.search_calls // _LOOK_SHARE, _LOOK_ROWS * plan.calls_per_row)
 
 
 def _production_seen(production: Variant, ready: Ready, evaluator: Evaluator) -> Evaluation:

@@ -183,7 +183,8 @@ class Strategy(Protocol):
     ``Problem.seed`` and what was measured (no clock, no thread order), returns the best so far when a
     callable raises BudgetExceeded, and asks for and returns only Variants of the original's model whose
     prompts keep its roles, fixed parts and placeholders and the token cap and change only what
-    ``Problem.may_change`` names: others are refused, with what strategy asked for them (:func:`promptmigrate.search.run_strategy`).
+    ``Problem.may_change`` names: others are refused, with what strategy asked for them
+    (:func:`promptmigrate.search.run_strategy`).
 
     A class may say with an attribute ``deterministic`` (bool; without it, False is taken) whether the same
     problem and outcomes always give the same result. A search that is resumed, or shared by several

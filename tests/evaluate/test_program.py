@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -325,6 +325,16 @@ def test_a_rehearsal_counts_the_calls_and_forgives_what_stubs_cause():
     assert rehearse(Program.of(twice, name="m:p"), variant(), rows(3)) == 2
     assert rehearse(Program.of(later, name="m:p"), variant(), rows(3)) == 3
     assert rehearse(Program.of(parses, name="m:p"), variant(), rows(3)) == 1
+
+
+def test_made_up_answers_that_never_suit_a_program_do_not_hold_up_its_rehearsal():
+    def insists(ask, note):
+        while True:
+            with suppress(Exception):
+                if ask("mood", note=note) == "what only a model says":
+                    return "done"
+
+    assert rehearse(Program.of(insists, name="m:p"), variant(), rows(3)) == 0
 
 
 def test_a_prompt_that_is_only_asked_for_later_is_refused_then(opened: Opened):

@@ -70,6 +70,30 @@ def promoted(patched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Finished(work=work, run=run, calls=running.calls, repeated=running.repeated)
 
 
+LOOPING = """
+def answer(ask, note):
+    feeling = ask("extract", note=note)
+    while True:
+        try:
+            said = ask("label", feeling=feeling)
+            if said == "MERRY":
+                return said
+        except Exception:
+            pass
+"""
+
+
+def test_a_program_that_loops_is_told_of_before_it_has_spent_the_budget(work: Project):
+    (work.folder / f"{module(work.folder)}.py").write_text(LOOPING)
+    with pytest.raises(ConfigError) as refused:
+        migrated(work, budget={"calls": 800})
+    said = str(refused.value)
+    assert f"program: {module(work.folder)}:answer asked " in said and "times on one row (id " in said
+    assert "let it give up after a few answers that do not suit it" in said
+    assert refused.value.key == "program"
+    assert 0 < work.server.calls <= 200
+
+
 @pytest.mark.slow
 def test_both_prompts_are_changed_together_and_promoted(promoted: Finished):
     run, summary = promoted.run, promoted.run.summary
