@@ -108,7 +108,9 @@ def assess(
         limits: list[Guardrail | ScoreGuardrail] = [*checked, *scores]
         failed = [limit.detail for limit in limits if limit.status == "fail"]
         unsettled = [limit.detail for limit in limits if limit.status in ("unclear", "unmeasurable")]
-        advice = [] if blocked else advise(finding)
+        if decision == "REJECT" and quality == "open":
+            more = None  # something else is shown to fail, which no further row mends
+        advice = [] if blocked or (decision == "REJECT" and quality == "open") else advise(finding)
         reasons += _in_order(
             finding,
             advice=advice,

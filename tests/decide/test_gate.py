@@ -232,6 +232,14 @@ class TestUnusable:
         assert (verdict.missing.baseline, verdict.missing.candidate) == (0, 2)
         assert any("missing unevenly" in warning for warning in verdict.warnings)
 
+    def test_more_rows_are_not_asked_for_where_a_limit_is_broken(self):
+        items = [row(n, 1.0, 1.0, baseline_cost_usd=1.0, candidate_cost_usd=2.0) for n in range(40)]
+        verdict = decide(items, Rules(margin=0.05, guardrails={"cost_ratio": 0.5}))
+        assert (verdict.verdict, verdict.rows_needed) == ("REJECT", None)
+        assert verdict.reasons[0].startswith("Cost per call is 2.00x production's")
+        assert not any("more test rows" in reason for reason in verdict.reasons)
+        assert decide(items, Rules(margin=0.05)).rows_needed
+
     def test_too_many_missing_rows_come_before_anything_else(self):
         for broken in (0, 100):
             items = rows(190 - broken, broken=broken) + [row(900 + n, None, None) for n in range(40)]
