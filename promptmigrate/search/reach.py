@@ -111,7 +111,9 @@ class Reach:
         state = self._state
         why = state.story.why or "the search ended"
         over = not state.allowed(best)
-        within = "by mean cost and latency, no prompt was found within the gate's limits"
+        within = (
+            "by mean cost and latency on the rows of the search, no prompt was found within the gate's limits"
+        )
         return f"{why}; {within}" if over else why
 
     def _cost(self) -> None:
