@@ -82,9 +82,17 @@ class EndpointDown(PromptMigrateError):  # noqa: N818 - it was up before
 
 
 class BudgetExceeded(PromptMigrateError):  # noqa: N818 - the word users know
-    """The next call would go over a budget; it was not sent."""
+    """The next call would go over a budget; it was not sent.
+
+    ``limit`` is the key under ``budget`` that can be raised, as far as it is one alone; ``message`` is the
+    sentence without that advice.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, limit: str | None = None) -> None:
+        self.message, self.limit = message, limit
+        super().__init__(message if limit is None else f"{message}; raise budget.{limit}")
 
 
 class CallFailed(PromptMigrateError):  # noqa: N818 - the word users know

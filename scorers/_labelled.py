@@ -14,6 +14,7 @@ from scorers._types import Score
 _YES = frozenset({"1", "true", "yes", "y", "pass", "passed", "good", "correct", "right", "acceptable"})
 _NO = frozenset({"0", "false", "no", "n", "fail", "failed", "bad", "incorrect", "wrong", "unacceptable"})
 _WINS = {"output": 1.0, "tie": 0.5, "expected": 0.0}
+_NAMES = ("output", "label", "expected", "inputs", "group")
 _LONGEST_CELL = 50_000_000
 
 
@@ -44,8 +45,10 @@ def load_labelled(source: str | Path | Rows, *, columns: Mapping[str, str] | Non
     ``{"output": "answer", "label": "reviewer_1"}``. Other columns are left alone.
 
     Raises:
-        ValueError: the file is neither .csv nor .jsonl, a row is not an object, or a column is missing.
+        ValueError: the file is neither .csv nor .jsonl, a row is not an object, a column is missing, or
+            ``columns`` has a name that is none of these.
     """
+    _check_names(columns or {})
     rows: Iterable[tuple[str, Any]]
     if isinstance(source, str | Path):
         path = Path(source)
@@ -55,7 +58,22 @@ def load_labelled(source: str | Path | Rows, *, columns: Mapping[str, str] | Non
         rows = kinds[path.suffix.lower()](path)
     else:
         rows = ((f"row {number}", row) for number, row in enumerate(source, 1))
+    try:
+        rows = list(rows)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{source} is not UTF-8 text (byte {error.start})") from None
+    for name, column in (columns or {}).items():
+        # A row may lack what need not be known of it; a column that none has is a slip of the pen.
+        known = {str(key): None for _, row in rows if isinstance(row, Mapping) for key in row}
+        if known and column not in known:
+            raise ValueError(f"there is no column {column!r} for the {name}; there are {', '.join(known)}")
     return [_labelled(where, row, columns or {}) for where, row in rows]
+
+
+def _check_names(columns: Mapping[str, str]) -> None:
+    for name in columns:
+        if name not in _NAMES:
+            raise ValueError(f"there is no {name!r} in a labelled row; columns stand for {', '.join(_NAMES)}")
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptmigrate.cli.console import console, print_json
-from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
+from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines, names_option
 from promptmigrate.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def calibrate(
     from promptmigrate.config import load_config
     from promptmigrate.evaluate.calibrate import calibrate as measure
     from promptmigrate.lm import Door
-    from promptmigrate.pipeline.rundir import CACHE
+    from promptmigrate.pipeline.rundir import CACHE, check_writable
     from scorers import models_of
 
     loaded = load_config(config)
@@ -75,14 +75,21 @@ def calibrate(
         if labels == "mlflow"
         else Path(labels)
     )
-    with Door.open(
-        endpoints=loaded.endpoints,
-        prices=loaded.prices,
-        cache=runs / CACHE,
-        budget=budget,
-        record=record,
-        replay=replay,
-    ) as door:
+    names = _columns(column or [])
+    if output.is_dir():
+        raise UsageError(f"--output {output} is a folder; give the file to write the card to")
+    check_writable(output.parent, what="folder of the card")
+    with (
+        names_option("calls", "--budget-calls", given=budget_calls),
+        Door.open(
+            endpoints=loaded.endpoints,
+            prices=loaded.prices,
+            cache=runs / CACHE,
+            budget=budget,
+            record=record,
+            replay=replay,
+        ) as door,
+    ):
         if replay is None:
             door.preflight(models_of(judge))
         card = measure(
@@ -90,7 +97,7 @@ def calibrate(
             judge,
             rows,
             params=loaded.scorers[index].params,
-            columns=_columns(column or []),
+            columns=names,
             threshold=threshold,
         )
         spend = door.spend
@@ -170,11 +177,13 @@ def _mlflow_rows(
 
 
 def _columns(given: list[str]) -> dict[str, str] | None:
-    columns = {}
+    columns: dict[str, str] = {}
     for item in given:
         name, equals, column = item.partition("=")
         if not equals or not name or not column:
             raise UsageError(f"--column {item!r} must be written name=column, as in label=reviewer_1")
+        if name in columns:
+            raise UsageError(f"--column {name} is given twice: {columns[name]!r} and {column!r}")
         columns[name] = column
     return columns or None
 

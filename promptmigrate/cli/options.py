@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
+
+from promptmigrate.errors import BudgetExceeded
 
 ConfigPath: TypeAlias = Annotated[
     Path, typer.Argument(help="The experiment file (promptmigrate init writes one).")
@@ -36,3 +39,14 @@ def names_lines(command: Callable[..., None]) -> Callable[..., None]:
             return command(config=config, **options)
 
     return run
+
+
+@contextmanager
+def names_option(limit: str, option: str, *, given: object) -> Iterator[None]:
+    """Errors about ``limit`` of a budget say ``option``, where it was ``given`` in place of the file's."""
+    try:
+        yield
+    except BudgetExceeded as error:
+        if given is None or error.limit != limit:
+            raise
+        raise BudgetExceeded(f"{error.message}; raise {option}") from error

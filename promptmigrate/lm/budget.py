@@ -53,6 +53,8 @@ class Excess(NamedTuple):
     """A budget that a request would go over."""
 
     message: str
+    limit: str
+    """Its key in the experiment: what can be raised."""
     final: bool
     """Whether waiting for requests under way cannot help."""
 
@@ -89,10 +91,11 @@ def excess(
         return f"the share of {part} in the budget ({share} of {_amount(written, unit)})"
 
     if budget.calls is not None and (sent := sum(row.sent for row in totals)) + 1 > budget.calls:
-        return Excess(f"{named('calls', 'calls')} is used up ({sent} sent); raise budget.calls", True)
+        return Excess(f"{named('calls', 'calls')} is used up ({sent} sent)", "calls", True)
     if budget.minutes is not None and (used := seconds() / 60) >= budget.minutes:
         return Excess(
-            f"{named('minutes', 'min')} is used up ({_time(used)} so far); raise budget.minutes",
+            f"{named('minutes', 'min')} is used up ({_time(used)} so far)",
+            "minutes",
             True,
         )
     if budget.tokens is not None:
@@ -102,11 +105,12 @@ def excess(
         if used_tokens + wanted.tokens > budget.tokens:
             return Excess(
                 f"the next call needs up to {wanted.tokens} tokens and {used_tokens} of "
-                f"{named('tokens', '')} are used{_held(held_tokens)}; raise budget.tokens",
+                f"{named('tokens', '')} are used{_held(held_tokens)}",
+                "tokens",
                 used_tokens - sent_tokens + wanted.tokens > budget.tokens,
             )
         if _risky(sent_tokens, wanted.tokens, budget.tokens - used_tokens):
-            return Excess("requests under way hold as many tokens as a crash may cost", False)
+            return Excess("requests under way hold as many tokens as a crash may cost", "tokens", False)
     if budget.usd is not None and wanted.nanousd is not None:
         held_usd = sum(row.held_nanousd for row in totals)
         used_usd = sum(row.nanousd for row in totals) + held_usd
@@ -115,11 +119,12 @@ def excess(
         if used_usd + wanted.nanousd > limit:
             return Excess(
                 f"the next call may cost {wanted.nanousd / NANO:.6f} USD and {used_usd / NANO:.6f} of "
-                f"{named('usd', 'USD')} is used{_held(held_usd / NANO)}; raise budget.usd",
+                f"{named('usd', 'USD')} is used{_held(held_usd / NANO)}",
+                "usd",
                 used_usd - sent_usd + wanted.nanousd > limit,
             )
         if _risky(sent_usd, wanted.nanousd, limit - used_usd):
-            return Excess("requests under way hold as much money as a crash may cost", False)
+            return Excess("requests under way hold as much money as a crash may cost", "usd", False)
     return None
 
 

@@ -233,7 +233,7 @@ class Ledger:
         )
         if over is not None:
             if over.final:
-                return BudgetExceeded(over.message)
+                return BudgetExceeded(over.message, limit=over.limit)
             self._waiting[wanted.number] = wanted
             return LATER
         self._account.reserve(session, wanted.number, wanted.purpose, wanted.model, wanted.worst)

@@ -123,7 +123,7 @@ def test_which_judge_is_meant(tmp_path: Path):
 
 def test_the_budget_stops_it_and_the_answers_are_kept(tmp_path: Path):
     config = experiment(tmp_path)
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetExceeded, match=r"5 calls is used up \(5 sent\); raise --budget-calls$"):
         labelled(tmp_path, config, "--budget-calls", "5")
     assert not (tmp_path / "cards").exists()
     told = json.loads(labelled(tmp_path, config, "--json").stdout)
@@ -144,8 +144,34 @@ def test_labels_that_cannot_be_used(tmp_path: Path):
         run(tmp_path, config, "--labels", str(labels(tmp_path)))
     with pytest.raises(UsageError, match="name=column"):
         labelled(tmp_path, config, "--column", "label")
+    with pytest.raises(UsageError, match="--column label is given twice: 'verdict' and 'output'"):
+        labelled(tmp_path, config, "--column", "label=output")
+    with pytest.raises(DataError, match=r"no 'lable' in a labelled row; columns stand for output, label"):
+        labelled(tmp_path, config, "--column", "lable=verdict")
+    with pytest.raises(DataError, match=r"no column 'gold' for the expected; there are output, expected"):
+        labelled(tmp_path, config, "--column", "expected=gold")
+    strange = tmp_path / "strange.csv"
+    strange.write_bytes(b"output,label\n\xff,1\n")
+    with pytest.raises(DataError, match=r"strange.csv is not UTF-8 text \(byte 13\)"):
+        run(tmp_path, config, "--labels", str(strange))
+    with pytest.raises(UsageError, match="is a folder; give the file"):
+        labelled(tmp_path, config, "--output", str(tmp_path))
     with pytest.raises(UsageError, match="needs --label"):
         run(tmp_path, config, "--labels", "mlflow")
+
+
+def test_a_judge_that_scored_nothing_leaves_the_card_that_is_there(tmp_path: Path):
+    config = experiment(tmp_path)
+    labelled(tmp_path, config)
+    card = (tmp_path / "cards" / "judge.json").read_bytes()
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text(json.dumps({"output": "An answer.", "label": 1}) + "\n", "utf-8")
+    with pytest.raises(DataError, match=r"could score none of 1 labelled rows \(1 x no_expected\)"):
+        run(tmp_path, config, "--labels", str(bare))
+    broken = experiment(tmp_path, {**JUDGE, "judge": "sim/nobody"})
+    with pytest.raises(UsageError, match="nobody"):
+        labelled(tmp_path, broken)
+    assert (tmp_path / "cards" / "judge.json").read_bytes() == card
 
 
 def test_a_format_contract_without_settings_is_mined_from_production(tmp_path: Path):

@@ -169,11 +169,11 @@ def test_minutes_and_seconds_are_written_as_such() -> None:
             seconds=lambda: used_s,
             under_way=lambda: Worst(0, 0),
         )
-        assert over is not None and over.final
+        assert over is not None and over.final and over.limit == "minutes"
         return over.message
 
-    assert said(90, 5431) == "the budget of 90 min is used up (90.5 min so far); raise budget.minutes"
-    assert said(0.01, 0.61) == "the budget of 0.6 s is used up (0.61 s so far); raise budget.minutes"
+    assert said(90, 5431) == "the budget of 90 min is used up (90.5 min so far)"
+    assert said(0.01, 0.61) == "the budget of 0.6 s is used up (0.61 s so far)"
 
 
 def test_a_share_of_the_budget_is_told_beside_what_can_be_raised(provider: Provider, opened: Opened) -> None:
