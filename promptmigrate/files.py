@@ -62,6 +62,40 @@ def locked(handle: int) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
+@contextmanager
+def held(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold the lock file ``path`` for this process, if nobody does; the hold ends with the process.
+
+    On Windows, which has no flock, nobody is kept out.
+
+    Raises:
+        StorageError: another process holds it (``busy`` says so), or its folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(
+            f"folder {path.parent} cannot be written: {error.strerror}; choose another with --runs or make "
+            "it writable"
+        ) from error
+    try:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StorageError(busy) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{path} cannot be locked: {error.strerror}; use a folder on a local disk"
+                ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
 def safe_name(name: str, *, what: str) -> str:
     """``name`` if it can be a folder or registry name, else :class:`UsageError`."""
     if not _NAME.fullmatch(name):

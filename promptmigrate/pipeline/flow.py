@@ -222,7 +222,7 @@ def _affordable(
         planned = {"rows": fitted.gate_rows, "short": fitted.short}
         if meeting is not None:
             planned = meeting.settle_gate(ready.run, planned)
-    ready.run.write_state(gate=planned)
+    planned = ready.run.settle("gate", planned)
     return agreed.opening(planned["rows"], planned["short"])
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptmigrate.errors import StorageError
-from promptmigrate.files import atomic_write, digest, locked
+from promptmigrate.files import atomic_write, digest, held, locked
 
 CACHE = "calls.sqlite"
 OPENINGS = "test_openings.jsonl"
@@ -77,34 +76,49 @@ class RunDir:
             ) from error
 
     def write_state(self, **values: Any) -> None:
-        """Merge ``values`` into ``run.json``."""
-        write_json(self.path / "run.json", {**self.state(), **values})
+        """Merge ``values`` into ``run.json``.
+
+        Raises:
+            StorageError: it cannot be read or written.
+        """
+        with self._merging():
+            write_json(self.path / "run.json", {**self.state(), **values})
+
+    def settle(self, name: str, value: Any) -> Any:
+        """Write ``value`` as ``name`` into ``run.json``, unless another process has; what counts for all.
+
+        Raises:
+            StorageError: it cannot be read or written.
+        """
+        with self._merging():
+            state = self.state()
+            if name not in state:
+                write_json(self.path / "run.json", {**state, name: value})
+                return value
+            return state[name]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def _merging(self) -> Iterator[None]:
+        """Keep the workers of this host from changing ``run.json`` between a read and a write of it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise StorageError(f"run folder {self.path} cannot be used: {error.strerror}") from error
+        try:
+            with locked(folder):
+                yield
+        finally:
+            os.close(folder)
+
+    def held(self) -> AbstractContextManager[None]:
         """Hold the folder for this process; the hold ends with the process, however it ends.
 
         Raises:
             StorageError: another process holds it, or the folder cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StorageError(
-                f"run folder {self.path} cannot be written: {error.strerror}; "
-                "choose another with --runs or make it writable"
-            ) from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StorageError(
-                    f"another process is working on {self.path}; wait for it or stop it"
-                ) from error
-            yield
-        finally:
-            os.close(handle)
+        busy = f"another process is working on {self.path}; wait for it or stop it"
+        return held(self.path / "lock", busy=busy)
 
 
 def run_id(config: str, prompt: str, dataset: str, inputs: str) -> str:

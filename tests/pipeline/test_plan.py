@@ -194,6 +194,22 @@ def test_two_processes_never_work_in_one_folder(tmp_path: Path):
     assert hold(str(tmp_path / "r")) == "held"
 
 
+def write(path: str, worker: int) -> Any:
+    run = RunDir(Path(path))
+    for number in range(60):
+        run.write_state(**{f"{worker}.{number}": number})
+    return run.settle("gate", {"worker": worker})
+
+
+def test_what_workers_write_into_the_state_at_the_same_time_is_all_kept(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        settled = pool.starmap(write, [(str(tmp_path), 1), (str(tmp_path), 2)])
+    state = RunDir(tmp_path).state()
+    assert settled == [state["gate"]] * 2
+    assert len(state) == 121
+
+
 def test_a_corrupt_state_is_named(tmp_path: Path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(StorageError, match=r"run\.json cannot be read"):
