@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,8 @@ class ScoreJob:
     limit: int | None = None
     """At most so many traces, chosen by the hash of their ids."""
     cache: Path | None = None
-    """Call cache of the judges."""
+    """Call cache of the judges; in its folder a scorer is held, so that no other process of this host gives
+    its scores to the same traces at the same time."""
     budget_calls: int | None = None
     record: Path | None = None
     replay: Path | None = None
@@ -91,6 +93,7 @@ def score(job: ScoreJob, *, on_progress: Callable[[int, int], None] | None = Non
     A budget that is exhausted does not raise: what was scored is written, and ``stopped`` says so.
 
     Raises:
+        StorageError: the store failed, or another process is giving these scores.
         UsageError: something given cannot be used.
         EndpointError: a judge cannot be reached at all.
     """
@@ -109,18 +112,38 @@ def score(job: ScoreJob, *, on_progress: Callable[[int, int], None] | None = Non
         sample=job.sample,
         limit=job.limit,
     )
-    with Door.open(
-        endpoints=job.scoring.endpoints,
-        prices=job.scoring.prices,
-        cache=job.cache,
-        budget=BudgetConfig(calls=job.budget_calls) if job.budget_calls is not None else None,
-        record=job.record,
-        replay=job.replay,
-    ) as door:
+    with ExitStack() as stack:
+        if job.cache is not None:
+            _hold(job, store, stack)
+        door = stack.enter_context(
+            Door.open(
+                endpoints=job.scoring.endpoints,
+                prices=job.scoring.prices,
+                cache=job.cache,
+                budget=BudgetConfig(calls=job.budget_calls) if job.budget_calls is not None else None,
+                record=job.record,
+                replay=job.replay,
+            )
+        )
         if job.replay is None and (models := _models(job.scoring.scorers)):
             door.preflight(models)
         run = _Run(store, door, job, Report(experiment=job.experiment, traces=len(infos)))
         return run.all(infos, on_progress)
+
+
+def _hold(job: ScoreJob, store: TraceStore, stack: ExitStack) -> None:
+    """Keep other processes of this host from giving the scores of ``job``: they would all be there twice."""
+    from promptmigrate.files import digest, held
+    from scorers.running import spec_hash
+
+    assert job.cache is not None
+    hashes = {digest([store.place, spec_hash(s)])[7:19]: s.name for s in job.scoring.scorers}
+    for name, scorer in sorted(hashes.items()):
+        busy = (
+            f"another process scores traces of {job.experiment!r} with {scorer}; wait for it or stop it "
+            "(what it has written is left alone then)"
+        )
+        stack.enter_context(held(job.cache.parent / "scoring" / f"{name}.lock", busy=busy))
 
 
 class _Run:
@@ -153,7 +176,7 @@ class _Run:
             self._report.usd_unknown_calls = spend.usd_unknown_calls
             self._report.usd = None if spend.usd_unknown_calls and not spend.usd else spend.usd
         if isinstance(self._stop, BudgetExceeded):
-            self._report.stopped = str(self._stop)
+            self._report.stopped = self._stop.message
         elif self._stop is not None:
             raise self._stop
         self._report.summary = summarise(self._rows)
@@ -162,9 +185,10 @@ class _Run:
     def _batch(self, infos: Iterable[Any]) -> None:
         from scorers.running import read_trace
 
-        earlier = {info.trace_id: self._earlier(info) for info in infos}
         # Spans are needed for all: the summary tells scores by model, which only they hold.
-        traces = self._store.traces(list(earlier))
+        traces = self._store.traces([info.trace_id for info in infos])
+        # As they are now: another host may have scored them since the run began.
+        earlier = {trace.info.trace_id: self._earlier(trace.info) for trace in traces}
         calls = []
         for trace in traces:
             call = read_trace(trace)

@@ -36,6 +36,13 @@ class TraceStore:
         self._client: MlflowClient = mlflow_store.client(self.uri)
         self._experiment_id = mlflow_store.experiment_id(self._client, experiment, uri=self.uri)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells this experiment from those of other stores."""
+        folder = mlflow_store.sqlite_folder(self.uri)
+        uri = self.uri if folder is None else f"{folder.resolve()}/{self.uri.rpartition('/')[2]}"
+        return uri, self._experiment_id
+
     def infos(
         self,
         *,

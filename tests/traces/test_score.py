@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -386,3 +388,40 @@ def test_a_killed_run_goes_on(tmp_path: Path, provider: Provider) -> None:
     assert provider.calls <= 40 + 2
     found = feedback(uri)
     assert sorted(len(items) for items in found.values()) == [1] * 40
+
+
+def test_two_runs_at_the_same_time_double_nothing(uri: str, provider: Provider, tmp_path: Path) -> None:
+    """Of one host the second is refused; of two hosts, the later one sees what the earlier has written."""
+    given = judged(uri, provider, cache=tmp_path / "runs" / "calls.sqlite")
+    refused: list[str] = []
+
+    async def meanwhile(request: web.Request, body: Any) -> web.StreamResponse:
+        if not refused:
+            provider.default = verdict
+            try:
+                await asyncio.to_thread(score, given)
+            except StorageError as error:
+                refused.append(str(error))
+        return await verdict(request, body)
+
+    provider.default = meanwhile
+    assert score(given).written == 4
+    assert re.match("another process scores traces of 'prod' with correctness; wait for it", refused[0])
+    assert score(given).present == 4
+    assert sorted(len(items) for items in feedback(uri).values() if items) == [1] * 4
+
+
+def test_what_another_host_scored_since_the_run_began_is_left_alone(
+    uri: str, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = TraceStore.infos
+
+    def late(store: TraceStore, **window: Any) -> Any:
+        infos = found(store, **window)
+        monkeypatch.setattr(TraceStore, "infos", found)
+        assert score(judged(uri, provider)).written == 4
+        return infos
+
+    monkeypatch.setattr(TraceStore, "infos", late)
+    report = score(judged(uri, provider))
+    assert (report.written, report.present, report.calls) == (0, 4, 0)
