@@ -70,7 +70,14 @@ class RouteError(UsageError):
 
 
 class EndpointError(UsageError):
-    """An endpoint is unreachable, refuses the key, or does not serve the model."""
+    """An endpoint is unreachable, refuses the key, or does not serve the model.
+
+    ``key`` (dotted path) is the setting in the experiment that it hangs on, as far as it is one.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        self.key = key
+        super().__init__(message)
 
 
 class StorageError(UsageError):

@@ -15,7 +15,7 @@ from promptmigrate import template
 from promptmigrate.config.params import mistakes
 from promptmigrate.config.schema import Config
 from promptmigrate.config.sections import PromptConfig
-from promptmigrate.errors import ConfigError, TemplateError
+from promptmigrate.errors import ConfigError, EndpointError, TemplateError
 from promptmigrate.files import Lines, YAMLError, parse_yaml
 from promptmigrate.types import Prompt
 
@@ -50,7 +50,7 @@ def load_config(path: str | Path) -> Config:
 
 @contextmanager
 def naming_lines(path: Path) -> Iterator[None]:
-    """Makes a :class:`ConfigError` that names a key of the file at ``path`` say the file and the line too.
+    """Makes an error that names a key of the file at ``path`` say the file and the line too.
 
     Much can be told only beside data, plug-ins and the environment, by code that knows keys alone.
     """
@@ -62,6 +62,14 @@ def naming_lines(path: Path) -> Iterator[None]:
         _, lines = _read(path)
         place = tuple(int(part) if part.isdigit() else part for part in error.key.split("."))
         raise ConfigError(error.message, file=path, line=_line(lines, place), key=error.key) from error
+    except EndpointError as error:
+        if error.key is None:
+            raise
+        _, lines = _read(path)
+        place = tuple(error.key.split("."))
+        line = _line(lines, place) if place[:1] in lines else None
+        where = f"{path}:{line}" if line else str(path)
+        raise EndpointError(f"{where}: {error}") from error
 
 
 def _read(path: Path) -> tuple[object, Lines]:

@@ -84,7 +84,7 @@ class Asker:
             finally:
                 outlet.limiter.release()
             if error.fault in CONFIGURATION or (error.fault == "unreachable" and not outlet.contacted):
-                raise EndpointError(str(error))
+                raise EndpointError(str(error), key=f"endpoints.{outlet.endpoint.name}")
             outlet.contacted = True
             if error.fault in RETRIED or error.fault == "silent":
                 outlet.outage.failed(str(error))

@@ -115,12 +115,14 @@ class Endpoint:
                 if not (value.isascii() and value.isprintable()):
                     raise EndpointError(
                         f"the value of {name} (the key for {self.where}) has characters that a key cannot "
-                        "have; set it again"
+                        "have; set it again",
+                        key=f"endpoints.{self.name}.api_key_env",
                     )
                 return value
         raise EndpointError(
             f"the environment variable {self.key_name} with the key for {self.where} is not set; "
-            f"export it, or name another with endpoints.{self.name}.api_key_env"
+            f"export it, or name another with endpoints.{self.name}.api_key_env",
+            key=f"endpoints.{self.name}.api_key_env",
         )
 
     def secrets(self) -> tuple[str, ...]:
@@ -160,7 +162,8 @@ def resolve(model: str, endpoints: Mapping[str, EndpointConfig]) -> tuple[Endpoi
     if not through_litellm and base_url is None and home is None:
         raise EndpointError(
             f"model '{model}' needs an address: set endpoints.{provider}.base_url "
-            "(say http://localhost:8000/v1)"
+            "(say http://localhost:8000/v1)",
+            key=f"endpoints.{provider}",
         )
     address = base_url if through_litellm else base_url or home
     return (
@@ -193,7 +196,10 @@ def _unknown(provider: str, model: str, endpoints: Mapping[str, EndpointConfig])
     hint = "no such provider is known;"
     if near:
         hint = f"did you mean '{near[0]}/{model.partition('/')[2]}'? Otherwise"
-    return EndpointError(f"no endpoint for model '{model}': {hint} set endpoints.{provider}.base_url")
+    return EndpointError(
+        f"no endpoint for model '{model}': {hint} set endpoints.{provider}.base_url",
+        key=f"endpoints.{provider}.base_url",
+    )
 
 
 def check_url(url: str, name: str, *, allow_local: bool) -> str:
@@ -208,19 +214,23 @@ def check_url(url: str, name: str, *, allow_local: bool) -> str:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise EndpointError(f"{key} is not a valid address: {error}") from None
+        raise EndpointError(f"{key} is not a valid address: {error}", key=key) from None
     if parts.username is not None or parts.password is not None:
         raise EndpointError(
-            f"{key} must not contain a user or password; name the key's variable with api_key_env"
+            f"{key} must not contain a user or password; name the key's variable with api_key_env",
+            key=key,
         )
     if parts.scheme not in {"http", "https"} or not host:
-        raise EndpointError(f"{key} must start with https:// (or http:// on this machine) and name a host")
+        raise EndpointError(
+            f"{key} must start with https:// (or http:// on this machine) and name a host", key=key
+        )
     if parts.query or parts.fragment:
-        raise EndpointError(f"{key} must not contain '?' or '#'")
+        raise EndpointError(f"{key} must not contain '?' or '#'", key=key)
     if parts.scheme == "http" and not (allow_local or _is_loopback(host)):
         raise EndpointError(
             f"{key} is plain http to another machine ({host}), where the key and the data could be read; "
-            f"use https, or set endpoints.{name}.allow_local: true if that network is yours"
+            f"use https, or set endpoints.{name}.allow_local: true if that network is yours",
+            key=key,
         )
     literal = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{literal}{f':{port}' if port else ''}{parts.path.rstrip('/')}"

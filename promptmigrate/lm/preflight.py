@@ -9,7 +9,7 @@ from typing import Any
 
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.prices import Prices
-from promptmigrate.lm.routes import Route, Routes
+from promptmigrate.lm.routes import Outlet, Route, Routes
 from promptmigrate.lm.transports import WireError
 from promptmigrate.lm.transports.openai import OpenAITransport
 from promptmigrate.lm.transports.sim import SimTransport, is_simulated
@@ -46,21 +46,22 @@ async def preflight(routes: Routes, prices: Prices, models: Iterable[str]) -> No
 async def _check(served: list[Route], prices: Prices) -> None:
     outlet = served[0].outlet
     assert outlet is not None
-    assert isinstance(outlet.transport, OpenAITransport)
     endpoint = outlet.endpoint
-    status, body, said = await _get(outlet.transport, None)
+    status, body, said = await _get(outlet, None)
     outlet.contacted = True
     if status == 401 or (status == 403 and "scope" not in said.lower() and "permission" not in said.lower()):
         what = f"the key in {endpoint.key_name} was refused by" if endpoint.key_env else "a key is wanted by"
         names = ", ".join(f"'{route.wire_model}'" for route in served)
         raise EndpointError(
             f"{what} {endpoint.base_url} ({status}) for {names}; "
-            f"set another key, or name its variable with endpoints.{endpoint.name}.api_key_env"
+            f"set another key, or name its variable with endpoints.{endpoint.name}.api_key_env",
+            key=f"endpoints.{endpoint.name}.api_key_env",
         )
     if 300 <= status < 400:
         raise EndpointError(
             f"{endpoint.base_url} answers with a redirect ({status}), which is not followed; "
-            f"set endpoints.{endpoint.name}.base_url to the final address"
+            f"set endpoints.{endpoint.name}.base_url to the final address",
+            key=f"endpoints.{endpoint.name}.base_url",
         )
     listed = _listed(body) if status == 200 else {}
     for route in served:
@@ -68,21 +69,25 @@ async def _check(served: list[Route], prices: Prices) -> None:
         if entry is not None:
             prices.learn(route.model, entry.get("pricing"))
         elif listed and endpoint.check_models:
-            found, body, _ = await _get(outlet.transport, route.wire_model)
+            found, body, _ = await _get(outlet, route.wire_model)
             if found == 404:
                 raise EndpointError(
                     f"{endpoint.base_url} does not serve the model '{route.wire_model}'"
-                    f"{_near(route.wire_model, listed)}"
+                    f"{_near(route.wire_model, listed)}",
+                    key=f"endpoints.{endpoint.name}.base_url",
                 )
             if found == 200 and isinstance(body, Mapping):
                 prices.learn(route.model, body.get("pricing"))
 
 
-async def _get(transport: OpenAITransport, model: str | None) -> tuple[int, Any, str]:
+async def _get(outlet: Outlet, model: str | None) -> tuple[int, Any, str]:
     try:
-        return await transport.models(model, timeout_s=LISTING_S)
+        assert isinstance(outlet.transport, OpenAITransport)
+        return await outlet.transport.models(model, timeout_s=LISTING_S)
     except WireError as error:
-        raise EndpointError(f"{error}; check base_url and the network") from None
+        raise EndpointError(
+            f"{error}; check base_url and the network", key=f"endpoints.{outlet.endpoint.name}.base_url"
+        ) from None
 
 
 def _listed(body: Any) -> dict[str, Mapping[str, Any]]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from promptmigrate.config import Config, json_schema, load_config, parse_config
-from promptmigrate.errors import ConfigError
+from promptmigrate.config import Config, json_schema, load_config, naming_lines, parse_config
+from promptmigrate.errors import ConfigError, EndpointError
+from promptmigrate.lm import Door
 
 GOOD = """\
 name: triage
@@ -155,3 +157,45 @@ def test_the_expectations_that_scorers_read(tmp_path: Path):
     queue = "{use: exact_match, expected_key: queue}"
     assert read(queue, "{use: label_match, labels: [a, b], expected_key: tone}", queue) == ("queue", "tone")
     assert read(queue, "{use: correctness, judge: openai/judge}") is None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "key", "line"),
+    [
+        ("http://10.1.2.3/v1", "", 7),  # plain http to another machine
+        ("http://127.0.0.1:9/v1", "", 7),  # nobody listens
+        ("https://example.org/v1", "", 8),  # the key's variable is not set
+        ("https://example.org/v1", "sk-ключ", 8),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str, key: str, line: int
+) -> None:
+    monkeypatch.setenv("ACME_KEY", key)
+    if line == 7:
+        monkeypatch.setenv("ACME_KEY", "sk-1")
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\nprompt: {text: 'Say {{a}}'}\ntargets: [{model: acme/m}]\ngate: {margin: 0.1}\nendpoints:\n"
+        f"  acme:\n    base_url: {base_url}\n    api_key_env: ACME_KEY\ndata: {{traces: {{file: a.jsonl}}}}\n"
+    )
+    with (
+        pytest.raises(EndpointError, match=re.escape(f"{path}:{line}: ")),
+        naming_lines(path),
+        Door.open(endpoints=load_config(path).endpoints) as door,
+    ):
+        door.preflight(["acme/m"])
+
+
+def test_an_endpoint_that_is_not_in_the_file_is_told_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\nprompt: {text: 'Say {{a}}'}\ntargets: [{model: acme/m}]\ngate: {margin: 0.1}\n"
+        "data: {traces: {file: a.jsonl}}\n"
+    )
+    with (
+        pytest.raises(EndpointError, match=re.escape(f"{path}: no endpoint for model 'acme/m'")),
+        naming_lines(path),
+        Door.open() as door,
+    ):
+        door.preflight(["acme/m"])
