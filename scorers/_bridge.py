@@ -103,13 +103,18 @@ def score_one(scorer: Scorer, sample: Sample) -> Score:
         return broken(scorer, error)
 
 
-def broken(scorer: Scorer, error: BaseException) -> Score:
-    """The unscored Score that stands for what a scorer raised."""
+def broken(scorer: Scorer, error: BaseException, told: str | None = None) -> Score:
+    """The unscored Score that stands for what a scorer raised.
+
+    ``told`` is said of ``error`` where its own message must not be shown as it is.
+    """
+    if told is None:
+        told = f"{type(error).__name__}: {str(error)[:200]}"
     return Score(
         name=scorer.name,
         version=scorer.version,
         unscored="error",
-        rationale=f"the scorer broke: {type(error).__name__}: {str(error)[:200]}",
+        rationale=f"the scorer broke: {told}",
         evidence={"kind": "error"},
     )
 

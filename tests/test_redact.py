@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptmigrate.errors import UsageError
-from promptmigrate.redact import KINDS, redact, redact_value
+from promptmigrate.redact import KINDS, redact, redact_value, told
 
 GONE = {
     "email": [
@@ -135,3 +135,16 @@ def test_time_is_linear_in_hostile_text(piece: str) -> None:
 def test_redacting_twice_changes_nothing(text: str) -> None:
     clean, _ = redact(text)
     assert redact(clean)[0] == clean
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+def test_what_an_error_of_somebody_else_says_shows_no_key_and_never_fails() -> None:
+    assert (
+        told(ValueError("key sk-proj-abcdefghij0123456789 is refused"))
+        == "ValueError: key [SECRET] is refused"
+    )
+    assert told(MuteError()) == "MuteError: (no message: it raised KeyError)"

@@ -94,13 +94,9 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("PROMPTMIGRATE_DEBUG"):
             raise
-        from promptmigrate.redact import redact
+        from promptmigrate.redact import told
 
-        said, _ = redact(str(error), ("secret",))
-        _fail(
-            f"internal error: {type(error).__name__}: {said} (set PROMPTMIGRATE_DEBUG=1 for the traceback)",
-            1,
-        )
+        _fail(f"internal error: {told(error)} (set PROMPTMIGRATE_DEBUG=1 for the traceback)", 1)
 
 
 def _fail(message: str, code: int) -> None:

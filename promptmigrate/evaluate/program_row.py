@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptmigrate.errors import CallFailed, ConfigError, PromptMigrateError, TemplateError
 from promptmigrate.evaluate.program import Program
-from promptmigrate.redact import redact
+from promptmigrate.redact import told
 from promptmigrate.types import OutcomeKind, Reply, Request, Variant
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Row:
             pass
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises is its answer
             # Redacted before it is cut: half a key would not be known as one.
-            said, _ = redact(str(error), ("secret",))
-            self.raised = f"{type(error).__name__}: {said}"[:_ERROR_CHARS]
+            self.raised = told(error)[:_ERROR_CHARS]
 
     def stop(self) -> None:
         """Let the program ask nothing any more."""

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 from promptmigrate.evaluate.embedding import embedding_model, score_embedded
 from promptmigrate.evaluate.judging import ask_judge
 from promptmigrate.evaluate.results import trace_of
-from promptmigrate.redact import redact
+from promptmigrate.redact import redact, told
 from promptmigrate.types import Example, Reply
 from scorers import Answer, Judge, Question, Sample, Score, Scorer, run_judge
 from scorers.running import broken
 
 if TYPE_CHECKING:
     from promptmigrate.lm import Door
+
+
+_ERROR_CHARS = 220
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ def score_here(
     try:
         return _told(scorer(output=output, expected=expected, inputs=inputs, trace=trace))
     except Exception as error:  # noqa: BLE001 - it is somebody's own; what it raised is told in the score
-        return _told(broken(scorer, error))
+        return _broken(scorer, error)
 
 
 async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) -> Score:
@@ -64,7 +67,7 @@ async def score(door: Door, measure: Measure, sample: Sample, *, judge: bool) ->
         return await run_judge(cast(Judge, scorer), sample, complete)
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         # A plug-in that breaks on one output leaves that output unscored and says so in the results.
-        return _told(broken(scorer, error))
+        return _broken(scorer, error)
 
 
 async def _without_door(scorer: Scorer, sample: Sample) -> Score:
@@ -79,8 +82,13 @@ async def _without_door(scorer: Scorer, sample: Sample) -> Score:
             output=sample.output, expected=sample.expected, inputs=sample.inputs, trace=sample.trace
         )
     except Exception as error:  # noqa: BLE001 - what it raised is told in the score
-        found = broken(scorer, error)
+        return _broken(scorer, error)
     return _told(found)
+
+
+def _broken(scorer: Scorer, error: BaseException) -> Score:
+    # Redacted before it is cut: half a key would not be known as one.
+    return broken(scorer, error, told(error)[:_ERROR_CHARS])
 
 
 def _told(found: Score) -> Score:

@@ -21,7 +21,7 @@ from promptmigrate.errors import ConfigError, TemplateError
 from promptmigrate.evaluate import Program, ProgramRunner, as_variant, rehearse
 from promptmigrate.pipeline.plan import Plan
 from promptmigrate.publish import load
-from promptmigrate.redact import redact
+from promptmigrate.redact import told
 from promptmigrate.types import Dataset, Prompt, Variant
 
 _REHEARSED = 5
@@ -118,9 +118,8 @@ def _imported(name: str, folder: Path) -> Any:
         importlib.invalidate_caches()
         module = importlib.import_module(module_name)
     except Exception as error:
-        said, _ = redact(str(error), ("secret",))
         raise ConfigError(
-            f"program: module {module_name!r} cannot be imported ({type(error).__name__}: {said}); it is "
+            f"program: module {module_name!r} cannot be imported ({told(error)}); it is "
             f"looked for in {places[0]} first",
             key="program",
         ) from error

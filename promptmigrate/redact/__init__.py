@@ -63,6 +63,18 @@ def redact(
     return text, dict(counts)
 
 
+def told(error: BaseException) -> str:
+    """Type and message of an error that is not ours, for a sentence of ours.
+
+    It may show the key that a service has refused, and somebody's own error may fail to give its message.
+    """
+    try:
+        said = str(error)
+    except Exception as worse:  # noqa: BLE001 - whatever the code of that error raises
+        said = f"(no message: it raised {type(worse).__name__})"
+    return f"{type(error).__name__}: {redact(said, ('secret',))[0]}"
+
+
 def redact_value(
     value: Any, kinds: Collection[str] = KINDS, *, secrets: Collection[str] = ()
 ) -> tuple[Any, dict[str, int]]:

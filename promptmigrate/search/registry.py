@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from promptmigrate.errors import UsageError
-from promptmigrate.redact import redact
+from promptmigrate.redact import told
 from promptmigrate.search.base import CHANGEABLE, Strategy
 
 GROUP = "promptmigrate.strategies"
@@ -66,9 +66,8 @@ def _plugged_in(entry: EntryPoint) -> Strategy:
     try:
         made = entry.load()()
     except Exception as error:
-        said, _ = redact(str(error), ("secret",))
         raise UsageError(
-            f"strategy {entry.name!r} of {source} cannot be loaded: {type(error).__name__}: {said}; "
+            f"strategy {entry.name!r} of {source} cannot be loaded: {told(error)}; "
             "update or uninstall that package"
         ) from error
     if not isinstance(made, Strategy):

@@ -10,7 +10,7 @@ from typing import get_args
 
 from promptmigrate import template
 from promptmigrate.errors import PromptMigrateError, TemplateError, UsageError
-from promptmigrate.redact import redact
+from promptmigrate.redact import told
 from promptmigrate.search.base import (
     CHANGEABLE,
     FrontPoint,
@@ -148,7 +148,7 @@ def run_strategy(strategy: Strategy, problem: Problem) -> SearchResult:
         if type(strategy).__module__.startswith("promptmigrate."):
             raise  # a fault of ours, to be told as one
         raise BrokenRuleError(
-            f"search strategy {strategy.name!r} broke: {type(error).__name__}: {_told(error)}; choose "
+            f"search strategy {strategy.name!r} broke: {told(error)}; choose "
             "another search.strategy, or have that one mended (PROMPTMIGRATE_DEBUG=1 shows the traceback)"
         ) from error
     odd = _unsound(result) or next(
@@ -190,11 +190,6 @@ def _told_of(result: SearchResult) -> Iterator[Variant]:
     for generation in result.generations:
         yield generation.best
         yield from (each.variant for each in generation.candidates if each.variant is not None)
-
-
-def _told(error: BaseException) -> str:
-    """The message of an error that is not ours: it may show the key that a service has refused."""
-    return redact(str(error), ("secret",))[0]
 
 
 def _unsound(result: object) -> str | None:

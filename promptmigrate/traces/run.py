@@ -226,6 +226,7 @@ class _Run:
 
     async def _score_one(self, call: RecordedCall, scorer: Scorer, scores: dict[str, Score]) -> None:
         from promptmigrate.evaluate import embedding_model, score_embedded
+        from promptmigrate.redact import told
         from scorers.running import broken, score_call
 
         try:
@@ -239,7 +240,7 @@ class _Run:
             except PromptMigrateError:
                 raise
             except Exception as error:  # noqa: BLE001 - a plug-in that breaks leaves this trace unscored
-                found = broken(scorer, error)
+                found = broken(scorer, error, told(error))
             scores[scorer.name] = found
             if found.unscored is not None:
                 key = f"{scorer.name}: {found.unscored}"

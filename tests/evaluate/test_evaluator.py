@@ -175,7 +175,9 @@ class Broken:
 @pytest.mark.parametrize("kind", [ZeroDivisionError, RuntimeError, OSError, re.error])
 def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path: Path, kind: type[Exception]):
     rows = examples(3)
-    own = Broken(error=kind("oops, key sk-SECRET1234567890abcdef"))
+    own = Broken(
+        error=kind("oops, key sk-SECRET1234567890abcdef" + ", or" * 40 + " sk-SECRET1234567890abcdef")
+    )
     with door(server, tmp_path) as opened:
         evaluation = Evaluator(opened, [Measure(scorer=exact_match()), Measure(scorer=own, weight=0.5)]).run(
             [variant("grand")], rows
@@ -184,6 +186,7 @@ def test_a_scorer_that_breaks_leaves_the_row_unscored(server: Foreign, tmp_path:
     assert outcome is not None
     assert outcome.scores[1].unscored == "error"
     assert f"{kind.__name__}: oops, key [SECRET]" in outcome.scores[1].rationale
+    assert "sk-S" not in outcome.scores[1].rationale, "not even half of a key that is cut off"
     assert evaluation.quality(variant("grand"), rows[0]) is None
 
 
