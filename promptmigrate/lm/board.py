@@ -42,6 +42,25 @@ class Board:
         )
         return str(rows[0][0]) if rows else None
 
+    def swap(self, run: str, name: str, old: str | None, new: str | None) -> bool:
+        """Put ``new`` in the place of the note ``old`` (None: of no note); False: there was another one.
+
+        No two notes of a name must ever be alike: what is found to be ``new`` was put there by an attempt
+        whose answer was lost.
+        """
+
+        def work(session: Session) -> bool:
+            self._database.alone(session, f"{run} {name}")
+            rows = session.rows("SELECT content FROM notes WHERE run = ? AND name = ?", (run, name))
+            found = str(rows[0][0]) if rows else None
+            if found == old != new:
+                session.write("DELETE FROM notes WHERE run = ? AND name = ?", (run, name))
+                if new is not None:
+                    session.write("INSERT INTO notes (run, name, content) VALUES (?, ?, ?)", (run, name, new))
+            return found in (old, new)
+
+        return self._database.run(work)
+
     def erase(self, run: str, name: str) -> None:
         """Take a note away."""
         self._database.run(

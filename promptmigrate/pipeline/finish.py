@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import scorers
@@ -18,8 +18,13 @@ from promptmigrate.report import write as write_report
 from promptmigrate.report import write_regressions
 
 
-def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
-    """Write the results, publish a promoted candidate, and return what ``verdict.json`` holds."""
+def finish(
+    work: record.Work, listener: Listener, *, before_publishing: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Write the results, publish a promoted candidate, and return what ``verdict.json`` holds.
+
+    ``before_publishing`` may raise where another process has come to do it.
+    """
     run, gate = work.run, work.gate
     judged = gate.chosen
     promoted = judged.verdict.verdict == "PROMOTE"
@@ -42,6 +47,8 @@ def finish(work: record.Work, listener: Listener) -> dict[str, Any]:
         specs=list(_specs(work, listener)),
     )
     write_json(run.verdict, summary)
+    if before_publishing is not None:
+        before_publishing()
     summary = publish(work, summary, listener)
     write_json(run.verdict, summary)
     write_report(run.path)

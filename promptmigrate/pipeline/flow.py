@@ -105,10 +105,7 @@ def migrate(
                 f"the shared storage was away, and another process has brought run {run.id} to its end "
                 "since; its result is on that host"
             )
-        found = _finished(config, bench, contenders, gate, started, say)
-        if meeting is not None:
-            meeting.done(run)
-        return found
+        return _finished(config, bench, contenders, gate, started, say, meeting)
 
 
 def assist(
@@ -157,10 +154,7 @@ def assist(
         if run.state().get("state") != "running":
             return None
         say.note("the process that led this run is gone: writing the result here")
-        found = _finished(config, bench, contenders, gate, datetime.now(UTC), say)
-        if meeting is not None:
-            meeting.done(run)
-        return found
+        return _finished(config, bench, contenders, gate, datetime.now(UTC), say, meeting)
 
 
 def _meeting(config: Config, stack: ExitStack) -> Meeting | None:
@@ -233,22 +227,27 @@ def _finished(
     gate: Gate,
     started: datetime,
     say: Listener,
+    meeting: Meeting | None,
 ) -> Run:
     say.stage("Record")
     run = bench.ready.run
-    summary = finish(
-        record.Work(
-            ready=bench.ready,
-            config=config,
-            contenders=contenders,
-            gate=gate,
-            evaluator=bench.evaluator,
-            door=bench.door,
-            forecast=bench.forecast,
-            started=started,
-        ),
-        say,
+    work = record.Work(
+        ready=bench.ready,
+        config=config,
+        contenders=contenders,
+        gate=gate,
+        evaluator=bench.evaluator,
+        door=bench.door,
+        forecast=bench.forecast,
+        started=started,
     )
+    if meeting is None:
+        summary = finish(work, say)
+    else:
+        pen = meeting.pen(run)
+        with pen.taken():
+            summary = finish(work, say, before_publishing=pen.check)
+            meeting.done(run)
     route = summary["route"]
     return Run(
         dir=run.path,

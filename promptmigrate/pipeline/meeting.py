@@ -15,6 +15,7 @@ from promptmigrate.errors import StorageError, UsageError
 from promptmigrate.files import atomic_write, dump_yaml
 from promptmigrate.lm import Board
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.pen import Pen
 from promptmigrate.pipeline.rundir import RunDir
 
 _WAIT_S = 60.0
@@ -34,6 +35,7 @@ class Meeting:
 
     def __init__(self, url: str) -> None:
         self._board = Board(url)
+        self._pens: dict[str, Pen] = {}
 
     def open(self, run: RunDir) -> None:
         """Lead ``run``, and tell the others of it.
@@ -96,12 +98,16 @@ class Meeting:
                 yield run_id, state, dataset
 
     def take_over(self, run: RunDir) -> bool:
-        """Wait until ``run`` has its result (False), or the process that led it is gone (True)."""
+        """Wait until ``run`` has its result (False), or nobody else leads it or writes its result (True)."""
         while self._board.read(run.id, _DONE) is None:
-            if self._board.lead(run.id):
+            if self._board.lead(run.id) and self.pen(run).free():
                 return self._board.read(run.id, _DONE) is None
             time.sleep(_POLL_S)
         return False
+
+    def pen(self, run: RunDir) -> Pen:
+        """The right to write the result of ``run``, to be taken after :meth:`take_over`."""
+        return self._pens.setdefault(run.id, Pen(self._board, run.id))
 
     def search(self, run: RunDir, target: int) -> str | None:
         """What the search of ``target`` came to, as some worker settled it; None: nobody has."""
