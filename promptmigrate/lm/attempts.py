@@ -7,11 +7,12 @@ import asyncio
 from promptmigrate.errors import EndpointError
 from promptmigrate.lm.ledger import Ledger
 from promptmigrate.lm.limits import backoff_s
-from promptmigrate.lm.prices import Prices
+from promptmigrate.lm.prices import Price, Prices
 from promptmigrate.lm.routes import Outlet, Route
 from promptmigrate.lm.transports import (
     CONFIGURATION,
     RETRIED,
+    Usage,
     WireError,
     WireReply,
     WireRequest,
@@ -136,6 +137,9 @@ class Asker:
         except WireError as error:
             if not error.sent:
                 self._ledger.release(number)
+            elif error.usage is not None:
+                tokens, usd = _taken(error.usage, price)
+                self._ledger.settle(number, tokens=tokens, usd=usd)
             elif error.maybe_billed:
                 self._ledger.lose(number)
             else:
@@ -147,12 +151,18 @@ class Asker:
         except BaseException:  # cancelled: it may have reached the provider
             self._ledger.lose(number)
             raise
-        cost = wire.cost_usd
-        if cost is None and price is not None:
-            cost = price.cost(wire.input_tokens, wire.output_tokens)
-        self._ledger.settle(number, tokens=wire.input_tokens + wire.output_tokens, usd=cost)
+        tokens, cost = _taken(Usage(wire.input_tokens, wire.output_tokens, wire.cost_usd), price)
+        self._ledger.settle(number, tokens=tokens, usd=cost)
         route.sizes.learn(worst_input, wire.input_tokens, wire.output_tokens)
         return wire, cost
+
+
+def _taken(usage: Usage, price: Price | None) -> tuple[int, float | None]:
+    """Tokens and USD."""
+    usd = usage.cost_usd
+    if usd is None and price is not None:
+        usd = price.cost(usage.input_tokens, usage.output_tokens)
+    return usage.input_tokens + usage.output_tokens, usd
 
 
 def _throttled(error: WireError) -> bool:

@@ -221,6 +221,36 @@ def test_what_may_have_been_charged_stays_held(
     assert door.spend.calls["task"] == 1
 
 
+def test_a_useless_answer_costs_what_its_provider_says(provider: Provider, opened: Opened) -> None:
+    """Budgets are kept by the real cost wherever it is known, and by the worst case where it is not."""
+    prices = {"acme/large": PriceConfig(input_per_mtok=0, output_per_mtok=1e6)}
+    door = opened(prices=prices, max_attempts=1)
+
+    def spent(**changes: Any) -> tuple[float, float]:
+        provider.default = answer(None, **changes)
+        usd, held = door.spend.usd, door.spend.usd_held
+        assert door.complete(ask(params={"max_tokens": 500})).kind == "parse_error"
+        return door.spend.usd - usd, door.spend.usd_held - held
+
+    assert spent(usage={"prompt_tokens": 9, "completion_tokens": 2}) == (2, 0)
+    assert spent(usage={"prompt_tokens": 9, "completion_tokens": 2, "cost": 0.5}) == (0.5, 0)
+    for unknown in (None, {}, {"completion_tokens": 2}, {"prompt_tokens": 9, "completion_tokens": -1}):
+        assert spent(usage=unknown) == (0, 500)
+
+
+@pytest.mark.parametrize(
+    ("text", "least"), [("退款申请被拒绝系统崩溃了" * 20, 200), ('{"a": [1, 2]}' * 20, 120)]
+)
+def test_tokens_that_a_provider_does_not_count_are_not_taken_for_few(
+    provider: Provider, opened: Opened, text: str, least: int
+) -> None:
+    provider.default = answer(text, usage=None)
+    door = opened()
+    reply = door.complete(ask(text))
+    assert min(reply.input_tokens, reply.output_tokens) >= least
+    assert door.spend.tokens == reply.input_tokens + reply.output_tokens
+
+
 def test_estimates_follow_what_tokenizers_really_take(provider: Provider, opened: Opened) -> None:
     provider.default = answer(usage={"prompt_tokens": 400, "completion_tokens": 1})
     door = opened(budget=BudgetConfig(tokens=1000), cache=None)

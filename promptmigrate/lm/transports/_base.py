@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from promptmigrate.types import OutcomeKind
 
@@ -64,13 +64,31 @@ class WireReply:
     status: int | None = 200
 
 
+class Usage(NamedTuple):
+    """What a provider says that a request has taken."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    """None if it does not say."""
+
+
 class WireError(Exception):
-    """One attempt that ended without an answer. The message is one sentence and holds no secret."""
+    """One attempt that ended without an answer. The message is one sentence and holds no secret.
+
+    ``usage`` is what the provider says that it charges for all the same, if it does.
+    """
 
     def __init__(
-        self, fault: Fault, message: str, *, status: int | None = None, retry_after_s: float | None = None
+        self,
+        fault: Fault,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
-        self.fault, self.status, self.retry_after_s = fault, status, retry_after_s
+        self.fault, self.status, self.retry_after_s, self.usage = fault, status, retry_after_s, usage
         super().__init__(message)
 
     @property

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from promptmigrate.lm.transports._base import Fault, WireReply
+from promptmigrate.lm.transports._base import Fault, Usage, WireReply
+from promptmigrate.tokens import tokens_in
 
 _FILTER = re.compile(
     r"content[_ -]?filter|content[_ ]policy|content management policy|responsible ?ai|moderation|"
@@ -30,6 +31,7 @@ _NO_MODEL = re.compile(
 _NO_CREDIT = re.compile(
     r"insufficient[_ ](?:quota|credits?|funds|balance)|credit balance|billing_hard_limit", re.I
 )
+_CHARACTERS_PER_TOKEN = 4
 _MAX_TOKENS = 100_000_000
 _MAX_COST_USD = 100_000.0
 """Usage beyond these is a mistake of the server."""
@@ -75,6 +77,15 @@ def read_completion(
     )
 
 
+def usage_of(body: Any) -> Usage | None:
+    """What a body without a usable answer says that it has taken; None where it does not say all of it."""
+    numbers = body.get("usage") if isinstance(body, dict) else None
+    if not isinstance(numbers, dict):
+        return None
+    given, made = _counted(numbers.get("prompt_tokens")), _counted(numbers.get("completion_tokens"))
+    return None if given is None or made is None else Usage(given, made, _cost(numbers.get("cost")))
+
+
 def content_text(content: object) -> str:
     """Text of a message content: a text, or a list of parts of which the text ones count; none is empty."""
     if content is None:
@@ -104,14 +115,16 @@ def reply(
         kind = "truncated"
     elif reason == "content_filter":
         kind = "filtered"
-    sent = sum(len(message.get("content") or "") for message in messages)
+    given, made = _counted(numbers.get("prompt_tokens")), _counted(numbers.get("completion_tokens"))
+    if given is None:
+        given = sum(_estimated(message.get("content") or "") for message in messages)
     return WireReply(
         kind=kind,
         text=text,
         model=str(model)[:200],
         finish_reason=reason,
-        input_tokens=_tokens(numbers.get("prompt_tokens"), sent),
-        output_tokens=_tokens(numbers.get("completion_tokens"), len(text)),
+        input_tokens=given,
+        output_tokens=_estimated(text) if made is None else made,
         cost_usd=_cost(numbers.get("cost")),
         latency_s=latency_s,
     )
@@ -158,10 +171,16 @@ class StreamedAnswer:
         )
 
 
-def _tokens(value: object, characters: int) -> int:
+def _estimated(text: str) -> int:
+    # The larger of two estimates: it is what a budget is kept by.
+    return math.ceil(max(tokens_in(text), len(text) / _CHARACTERS_PER_TOKEN))
+
+
+def _counted(value: object) -> int | None:
+    """A number of tokens; None: it is none."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS:
         return int(value)
-    return math.ceil(characters / 4)
+    return None
 
 
 def _cost(value: object) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from promptmigrate.errors import UsageError
 from promptmigrate.lm.redact import brief
 from promptmigrate.lm.transports import _chat, _embeddings
-from promptmigrate.lm.transports._base import Fault, WireError, WireReply, WireRequest
+from promptmigrate.lm.transports._base import Fault, Usage, WireError, WireReply, WireRequest
 from promptmigrate.lm.transports._http import client_error, environment_proxy, let_go, read
 from promptmigrate.lm.transports._sse import EventParser, EventTooLong
 
@@ -62,6 +62,7 @@ class OpenAITransport:
         latency_s = asyncio.get_running_loop().time() - started
         if not 200 <= response.status < 300:
             return self._refused(response.status, raw, response.headers, request, latency_s)
+        body: Any = None
         try:
             body = json.loads(raw)
             status = _chat.status_inside(body)
@@ -73,7 +74,7 @@ class OpenAITransport:
                 body, model=request.model, messages=request.messages, latency_s=latency_s
             )
         except (_chat.BadBody, ValueError, RecursionError) as error:
-            raise self._bad_body(error) from None
+            raise self._bad_body(error, _chat.usage_of(body)) from None
 
     async def stream(self, request: WireRequest, /) -> AsyncGenerator[str | WireReply, None]:
         """Make one attempt, giving text as it comes and the whole answer as the last item.
@@ -247,8 +248,9 @@ class OpenAITransport:
             what = _SAY[fault].format(key=key)
         raise self._error(fault, status, what, said, _chat.retry_after_s(headers))
 
-    def _bad_body(self, error: object) -> WireError:
-        return self._error("bad_body", 200, f"answered with something that is no chat completion: {error}")
+    def _bad_body(self, error: object, usage: Usage | None = None) -> WireError:
+        what = f"answered with something that is no chat completion: {error}"
+        return self._error("bad_body", 200, what, usage=usage)
 
     def _error(
         self,
@@ -257,11 +259,12 @@ class OpenAITransport:
         what: str,
         said: str = "",
         retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> WireError:
         code = f" ({status})" if status is not None else ""
         quote = f": {said}" if said.strip() else ""
         message = brief(f"{self._endpoint.base_url} {what}{code}{quote}", self._endpoint.secrets(), limit=500)
-        return WireError(fault, message, status=status, retry_after_s=retry_after_s)
+        return WireError(fault, message, status=status, retry_after_s=retry_after_s, usage=usage)
 
 
 def _body(request: WireRequest, *, stream: bool = False) -> bytes:
