@@ -9,6 +9,7 @@ import typer
 
 from promptmigrate.cli.console import ConsoleListener, console, print_json
 from promptmigrate.cli.options import ConfigPath, Json, Quiet, Record, Replay, Runs, names_lines
+from promptmigrate.terminal import visible
 
 
 @names_lines
@@ -26,10 +27,13 @@ def evaluate(
 ) -> None:
     """Evaluate the production prompt on the source and the target model (train and validation rows).
 
-    Test rows stay closed: they belong to the gate. A second run costs nothing: answers come from the cache.
+    Test rows stay closed: they belong to the gate. A second run costs nothing: answers come from the cache,
+    and only calls that failed are made again. Exit codes: 0 done, 2 something given is wrong, or of a variant
+    nothing could be measured, 3 the budget ended first.
     """
     from promptmigrate.cli.tables import number
     from promptmigrate.config import load_config
+    from promptmigrate.errors import EndpointError
     from promptmigrate.pipeline.steps import evaluate_only
 
     out = console()
@@ -75,6 +79,14 @@ def evaluate(
     for row in result["variants"]:
         for kind, count in row["errors"].items():
             out.print(f"  {row['name']}: {count} x {kind} (not scored)", markup=False)
+        if row["complaint"]:
+            said = visible(f"for instance {row['complaint']}")
+            out.print(f"  {row['name']}: {said}", markup=False, soft_wrap=True)
     out.print(f"  outcomes: {result['outcomes']}", markup=False, soft_wrap=True)
     if as_json:
         print_json(result)
+    for row in result["variants"]:
+        if not row["rows"]:
+            raise EndpointError(
+                f"none of {row['missing']} answers of {row['model']} could be measured: {row['complaint']}"
+            )

@@ -66,21 +66,21 @@ def contact(
             _check_judges(evaluator.measures, evaluation, least=1)
             raise EndpointError(
                 f"none of the first {min(len(rows), CONTACT_ROWS)} answers of {variant.model} could be "
-                f"measured: {_complaint(evaluation, variant)}"
+                f"measured: {complaint(evaluation, variant)}"
             )
     model, params = reflection_model(config), config.search.reflection_params
     if model is not None and (params or model not in {variant.model for variant, _ in sides}):
         door.complete(Request(model=model, messages=(_PING,), params=params, purpose="reflection"))
 
 
-def _complaint(evaluation: Evaluation, variant: Variant) -> str:
-    """What the first failed call or unscored answer says."""
+def complaint(evaluation: Evaluation, variant: Variant) -> str:
+    """What the first failed call or unscored answer of ``variant`` says."""
     for example in evaluation.examples:
         outcome = evaluation.outcome(variant, example)
         if outcome is not None and not outcome.reply.answered:
             return f"{outcome.reply.kind}: {outcome.reply.error}"
         for score in outcome.scores if outcome else ():
-            if score.value is None:
+            if score.value is None and evaluation.weights[score.name]:
                 return f"{score.name} could not score ({score.unscored}): {score.rationale}"
     return "no row was answered"
 

@@ -15,6 +15,7 @@ from promptmigrate.harvest import Harvest, log_dataset, write_dataset
 from promptmigrate.lm import Door
 from promptmigrate.pipeline import record
 from promptmigrate.pipeline.events import Listener
+from promptmigrate.pipeline.first_look import complaint
 from promptmigrate.pipeline.gate import original_variant, production_variant
 from promptmigrate.pipeline.measures import describe, measures, models
 from promptmigrate.pipeline.prepare import check_dataset, harvest_for, production_prompt
@@ -130,6 +131,7 @@ def evaluate_only(
                 "p50_latency_s": summary.p50_latency_s,
                 "p95_latency_s": summary.p95_latency_s,
                 "errors": dict(summary.errors),
+                "complaint": complaint(evaluation, variant) if summary.missing else None,
             }
             for variant, summary in summaries
         ],
