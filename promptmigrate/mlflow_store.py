@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from promptmigrate.errors import DataError, PromptMigrateError, StorageError
 from promptmigrate.files import locked
+from promptmigrate.mlflow_schema import outdated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,8 +115,13 @@ def _opened(uri: str) -> MlflowClient:
 
     # MLflow reports each table it makes; that is not news for whoever asked for a store.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    made = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    made.search_experiments(max_results=1)
+    try:
+        made = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        made.search_experiments(max_results=1)
+    except Exception as error:
+        if is_sql(uri) and (wrong := outdated(uri)):
+            raise StorageError(f"MLflow store {public_uri(uri)} {wrong}") from error
+        raise
     return made
 
 
@@ -133,7 +139,7 @@ def _make(path: Path) -> None:
         with locked(folder):
             if path.exists() and path.stat().st_size:
                 return
-            new = path.absolute().with_name(f".{path.name}.new")
+            new = path.with_name(f".{path.name}.new")  # as it is given: an address cannot hold each folder
             for left in (new, new.with_name(f"{new.name}-journal")):
                 left.unlink(missing_ok=True)
             backend(_opened(f"sqlite:///{new}")).engine.dispose()

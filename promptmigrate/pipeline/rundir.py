@@ -50,7 +50,8 @@ class RunDir:
     @property
     def study(self) -> str:
         """URL of the Optuna study of the search."""
-        return f"sqlite:///{self.path.resolve() / 'study.sqlite'}"
+        place = (self.path.resolve() / "study.sqlite").as_uri()  # any folder, also one with a '?' in its name
+        return f"sqlite:///{place}?uri=true"
 
     def search(self, target: int) -> Path:
         """What the search of ``target`` (counted from 0) came to, once it has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sqlite3
@@ -65,7 +66,9 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
         database.execute("create table alembic_version (version_num text)")
         database.execute("insert into alembic_version values ('0123456789ab')")
         database.commit()
-    with pytest.raises(StorageError, match=r"MLflow store sqlite:///.*mlflow\.db failed: "):
+    with pytest.raises(
+        StorageError, match=r"MLflow store sqlite:///.*mlflow\.db was made by another version"
+    ):
         mlflow_store.client(f"sqlite:///{path}")
 
 
@@ -163,3 +166,35 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     assert mlflow_store.client(f"sqlite:///{tmp_path}/mlflow.db", create=True).create_experiment("mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("drop", [None, "trace_info", "registered_model_aliases"])
+def test_a_store_of_another_version_or_half_made_is_told_in_one_sentence(tmp_path: Path, drop: str | None):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    mlflow_store.client(uri, create=True)
+    copy = tmp_path / "half.db"
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as made, closing(sqlite3.connect(copy)) as half:
+        made.backup(half)
+        half.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+        if drop:
+            half.execute(f"DROP TABLE {drop}")
+        half.commit()
+    with pytest.raises(StorageError) as told:
+        mlflow_store.client(f"sqlite:///{copy}")
+    assert re.search(
+        r"half.db was made by another version of MLflow or not to its end \(its tables are at \w+, "
+        r"MLflow \S+ needs \w+\): make a copy of it and run 'mlflow db upgrade'",
+        str(told.value),
+    )
+    assert mlflow_store.client(uri) is not None
+
+
+def test_a_store_is_made_in_a_folder_that_an_address_cannot_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "what? 100% #1"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    mlflow_store.client(create=True)
+    assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
