@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from scorers._atomic import write_whole
 from scorers._position import PositionalBias
 from scorers._stats import Estimate
 from scorers._types import Scorer
@@ -121,8 +120,8 @@ class Calibration:
         """Write the card as JSON to ``path``, and as a readable text beside it (``.md``); gives ``path``."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        _write(path.with_suffix(".md"), self.text())
+        write_whole(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_whole(path.with_suffix(".md"), self.text())
         return path
 
     def text(self) -> str:
@@ -197,15 +196,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     return list(value) if isinstance(value, tuple) else value
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scorers._atomic import write_whole
 from scorers._pytest_summary import summary
 from scorers._pytest_thresholds import ThresholdsError
 
@@ -23,18 +22,10 @@ def write_artifact(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """
     ordered = sorted(records, key=lambda e: (e["test"], e["row"], e["repeat"], e["scorer"]))
     data = {"schema": SCHEMA, "summary": summary(ordered), "records": ordered}
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(data, stream, ensure_ascii=False, indent=1)
-            stream.write("\n")
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        write_whole(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise ThresholdsError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,16 @@ def test_atomic_write_leaves_no_litter_where_it_fails(tmp_path: Path):
     atomic_write(tmp_path / "new" / "a.txt", "hello")
     assert (tmp_path / "new" / "a.txt").read_text() == "hello"
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.txt"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_a_file_follows_from_the_umask(tmp_path: Path, umask: int, mode: int):
+    old = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "a.txt", "hello")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
 
 
 def test_atomic_write_keeps_the_old_file_when_the_disk_is_full(
