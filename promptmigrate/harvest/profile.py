@@ -88,11 +88,16 @@ class Profile:
         """As plain JSON data."""
         return {**asdict(self), "warnings": list(self.warnings)}
 
+    @property
+    def left_out(self) -> str:
+        """How many rows were dropped for which reason; empty: none was."""
+        return _counts(self.dropped)
+
     def lines(self) -> list[str]:
         """For a terminal, one fact per line."""
         lines = [f"{self.source}: {self.read} read, {self.kept} kept"]
         if self.dropped:
-            lines.append(f"dropped: {_counts(self.dropped)}")
+            lines.append(f"dropped: {self.left_out}")
         if self.duplicates:
             merged = f"merged: {self.duplicates} with inputs already seen"
             lines.append(merged + (f" ({self.conflicts} had different answers)" if self.conflicts else ""))

@@ -130,8 +130,7 @@ def _open(
     harvested = harvest_for(config, prompt, prompt_uri, folder)
     for line in harvested.profile.lines():
         say.note(line)
-    dataset = harvested.dataset
-    check_dataset(dataset)
+    dataset = check_dataset(harvested)
     check_baseline(config, dataset)
     run = RunDir(root / run_id(config.digest, prompt.digest, dataset.digest, inputs.digest))
     stack.enter_context(run.held())
@@ -284,10 +283,11 @@ def check_guardrails(config: Config, scorers: Sequence[str]) -> None:
             )
 
 
-def check_dataset(dataset: Dataset) -> None:
-    """Raise DataError unless every split can be used."""
+def check_dataset(harvested: Harvest) -> Dataset:
+    """The Dataset; DataError unless every split of it can be used."""
+    dataset = harvested.dataset
     if not len(dataset):
-        raise DataError("no usable row; see the profile above for what was dropped and why")
+        raise DataError(f"no usable row: {harvested.profile.left_out or 'there is none'}")
     check_size(dataset)
     if not dataset.split("train") or not dataset.split("validation"):
         raise DataError("the train or validation split is empty; give more rows or change data.split")
@@ -297,3 +297,4 @@ def check_dataset(dataset: Dataset) -> None:
             f"{len(without)} of {len(dataset)} rows have neither a reference nor expectations "
             f"(first: example {without[0]}); give what production answered or what is right"
         )
+    return dataset

@@ -77,8 +77,7 @@ def evaluate_only(
     harvested = harvest_for(config, prompt, prompt_uri, folder)
     for line in harvested.profile.lines():
         say.note(line)
-    dataset = harvested.dataset
-    check_dataset(dataset)
+    dataset = check_dataset(harvested)
     rows = [*dataset.split("train"), *dataset.split("validation")][:limit]
     scorers = measures(config, rows, folder=folder)
     say.note(f"scorers: {describe(config.scorers, scorers)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,16 @@ def test_a_model_of_which_nothing_can_be_measured_is_no_success(server: Foreign,
     assert result.code == 2
     assert "none of 5 answers of acme/grand could be measured: provider_error: " in result.err
     assert [row["score"] for row in result.json["variants"]] == [None, None]
+
+
+def test_why_no_row_is_usable_is_told_also_where_nothing_else_is(server: Foreign, tmp_path: Path):
+    work = project(tmp_path, server, rows=60)
+    row = {"inputs": {"note": "I am well"}, "expectations": {"expected_response": "good"}}
+    rows = [row, {**row, "expectations": {"expected_response": "bad"}}]
+    (tmp_path / "both.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    path = str(work.write(data={"traces": {"file": "both.jsonl"}}))
+    for command in ("evaluate", "migrate"):
+        result = work.run(command, path, "--json", "--quiet")
+        assert result.code == 2
+        assert "no usable row: 2 " in result.err
+    assert server.calls == 0
