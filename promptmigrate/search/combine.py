@@ -12,13 +12,14 @@ from promptmigrate.search.anatomy import Candidate
 from promptmigrate.search.base import Problem
 from promptmigrate.search.failures import Report
 from promptmigrate.search.seeds import DEMO_COUNTS, Seeds, own_demos
-from promptmigrate.search.text import LABEL, TAG, normalised, sentences, words
+from promptmigrate.search.text import ITEM, LABEL, TAG, normalised, sentences, words
 
 _SHORT = 3
 """Spaces below which a line is a heading."""
+_SAMPLE_WORDS = 2
+"""Words up to which a label may be that of a sample though the same always follows it."""
 _LABEL_WORDS = 6
 """Words up to which a list item may be a label."""
-_ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s")
 _TAG = re.compile(r"(?m)^[^\S\n]*(<[A-Za-z][\w-]*)[^<>\n]*>")
 
 
@@ -182,7 +183,7 @@ def without(instructions: str, rules: str) -> str:
     found = pieces(rules)
     dropped = {normalised(p) for p in found} - {""}
     signs = {p for p in found if not normalised(p)}
-    telling = {normalised(p) for p in found if len(words(p)) > (_LABEL_WORDS if _ITEM.match(p) else _SHORT)}
+    telling = {normalised(p) for p in found if len(words(p)) > (_LABEL_WORDS if ITEM.match(p) else _SHORT)}
 
     def cleared(paragraph: str) -> str:
         if telling.isdisjoint(normalised(p) for p in pieces(paragraph)):
@@ -198,12 +199,11 @@ def without(instructions: str, rules: str) -> str:
 def unrepeated(instructions: str) -> str:
     """``instructions`` without sentences and list items that they have said already.
 
-    Editors like to add a rule twice. Lines of a few words may repeat (headings), and where labels do
-    ("Input:", "Output:") or tags, or there are fences, the text holds samples, whose answers may well be the
-    same.
+    Editors like to add a rule twice. Lines of a few words may repeat (headings), and where labels of samples
+    do ("Input:", "Output:") or tags, or there are fences, the text holds samples, whose answers may well be
+    the same.
     """
-    labels = Counter(LABEL.findall(instructions)) + Counter(_TAG.findall(instructions))
-    if "```" in instructions or max(labels.values(), default=0) > 1:
+    if "```" in instructions or _are_samples(instructions):
         return instructions
     said: set[str] = set()
 
@@ -214,6 +214,21 @@ def unrepeated(instructions: str) -> str:
         return not repeats
 
     return _filtered(instructions, new)
+
+
+def _are_samples(text: str) -> bool:
+    """Whether tags repeat, or labels as samples have them: short, or with something else behind each time.
+
+    "No formatting of any kind: ...", twice with the same behind it, is a rule that is said twice.
+    """
+    behind: dict[str, list[str]] = {}
+    for label in LABEL.finditer(text):
+        behind.setdefault(label[1], []).append(normalised(text[label.end() :].partition("\n")[0]))
+    labels = ((said, len(words(label))) for label, said in behind.items() if len(said) > 1)
+    tags = Counter(_TAG.findall(text))
+    return max(tags.values(), default=0) > 1 or any(
+        size <= _SAMPLE_WORDS or len(set(said)) > 1 for said, size in labels
+    )
 
 
 def _filtered(text: str, keep: Callable[[str], bool]) -> str:

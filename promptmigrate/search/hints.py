@@ -31,7 +31,9 @@ _FAMILIES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ),
     (
         "gpt",
-        r"gpt|\bo[134](?![a-z0-9])|chatgpt",
+        # By their own names: GPT4All, GPT-J and Marco-o1 are others' models.
+        r"(?<![a-z0-9])(?:chatgpt|gpt(?:-?(?:[3-9]|oss)|-latest|$)(?!all))"
+        r"|(?:^|[.:])o[1-9](?![a-z0-9])|(?<![a-z0-9])o[1-9]-(?:mini|preview|pro)(?![a-z])",
         (
             "It takes instructions literally: one clear sentence about the wanted behaviour is enough.",
             "What is only implied may be left out; rules that conflict make its answers unsteady.",
@@ -57,7 +59,7 @@ _FAMILIES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ),
     (
         "mistral",
-        r"mi[sx]tral|ministral|codestral|magistral",
+        r"(?:mi[sx]|pix|vox)tral|(?:mini|code|magi|dev)stral",
         (
             "It should be told its purpose first: the role and the task, in one sentence.",
             "General instructions may stand before the input in the user turn just as in a system message.",

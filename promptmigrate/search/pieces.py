@@ -8,13 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from promptmigrate import template
-from promptmigrate.search.text import LABEL, TAG, sentences, words
+from promptmigrate.search.text import ITEM, LABEL, TAG, sentences, words
 
 _SHORT_ITEM = 4
 """Words up to which a list item belongs to the line above it: labels, keys, not rules."""
 _ABOVE = re.compile(r"\babove\b", re.IGNORECASE)
 _ROW = re.compile(r"(?:^|\n)\s*\|[^\n]*$")
-_ITEM = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ def pieces(instructions: str) -> list[Piece]:
             sample = label[1]
         if found and _ROW.search(found[-1].text):
             part |= body.lstrip().startswith("|")
-        short = _ITEM.match(body) and len(words(body)) <= _SHORT_ITEM
+        short = ITEM.match(body) and len(words(body)) <= _SHORT_ITEM
         if found and (inside or ((short or part) and not mark)):
             last = found.pop()
             found.append(Piece(lead=last.lead, text=last.text + lead + body))
@@ -148,6 +147,6 @@ def dangles(parts: Sequence[Piece], dropped: Collection[int]) -> bool:
         speaks = index not in dropped and _ABOVE.search(piece.text)
         if speaks and lists and all(i in dropped for i in lists):
             return True
-        if _ITEM.search(piece.text) or "\n" in piece.text:
+        if ITEM.match(piece.text) or "\n" in piece.text:
             lists.append(index)
     return False

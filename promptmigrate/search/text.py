@@ -31,9 +31,10 @@ _UNIT = re.compile(rf"([{_HAN}])|([{_KANA}])|([{_UNSPACED}])|(?:[^\W{_HAN}{_KANA
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|\"{3,}|'{3,})\s*(\w*)\s*$")
 TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 """A tag of XML; one that is a whole line or piece parts a text into blocks."""
-LABEL = re.compile(
-    r"(?m)^[^\S\n]*(?:[-*\u2022]|\d+[.)])?[^\S\n]*[*_]{0,2}([\w -]{1,30}[:>])[*_]{0,2}(?:\s|$)"
-)
+_MARK = r"(?:[-*\u2022]|\d+[.)])"
+ITEM = re.compile(rf"\s*{_MARK}\s")
+"""How an item of a list begins."""
+LABEL = re.compile(rf"(?m)^[^\S\n]*{_MARK}?[^\S\n]*[*_]{{0,2}}([\w -]{{1,30}}[:>])[*_]{{0,2}}(?:\s|$)")
 """What a line of a sample begins with ("Input:", "**Bot:**", "user>")."""
 WORD = 12
 """What a word weighs in :func:`units`."""

@@ -56,6 +56,28 @@ def test_samples_may_have_the_same_answer():
         assert unrepeated(text) == text
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "No formatting of any kind: no bold, no headings, no code.",
+        "- When the ticket is empty: answer with other.",
+        "**Tone of every answer:** friendly and short at all times.",
+    ],
+)
+def test_a_rule_that_begins_like_a_label_is_said_once(rule):
+    assert unrepeated(f"{rule}\nSort it.\n{rule}") == f"{rule}\nSort it."
+    assert unrepeated(f"Sort it.\n{rule}\n\nBe kind.\n\n{rule}\n") == f"Sort it.\n{rule}\n\nBe kind."
+
+
+def test_samples_with_the_same_answer_stay_where_only_one_side_has_a_label():
+    said = "It is about a bill of last year."
+    for text in (
+        f"My bill of May\nRight answer: {said}\nMy bill of June\nRight answer: {said}",
+        f"What the customer says: My bill of May\n{said}\nWhat the customer says: My bill of June\n{said}",
+    ):
+        assert unrepeated(text) == text
+
+
 def test_without_takes_out_the_rules_and_leaves_what_stands_between_them():
     rules = "Output format:\nAnswer with one label.\n- a\n- b\nNothing else."
     mixed = rules.replace("label.", "label. Badges are accounts.")
