@@ -9,37 +9,40 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptmigrate.search.contract_labels import is_open
+from promptmigrate.search.contract_numbers import date_form
 from promptmigrate.search.text import cased
 
 _FENCED = re.compile(r"^\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-_DATES = (
-    (re.compile(r"\d{4}-\d{2}-\d{2}"), "a date written YYYY-MM-DD"),
-    (
-        re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?"),
-        "an ISO 8601 date and time",
-    ),
-    (re.compile(r"\d{4}-\d{2}"), "a month written YYYY-MM"),
-    (re.compile(r"\d{4}/\d{2}/\d{2}"), "a date written YYYY/MM/DD"),
-    (re.compile(r"\d{2}\.\d{2}\.\d{4}"), "a date written DD.MM.YYYY"),
-    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "a date with slashes, year last"),
-    (re.compile(r"\d{2}:\d{2}"), "a time written HH:MM"),
-)
 _MAX_DEPTH = 3
 _MAX_ENUMERATION = 12
+_SAME_SIZE_FROM = 10
+"""Lists from which on it is no chance that all have the same length."""
 
 
 def as_object(value: Any) -> dict[str, Any] | None:
     """``value`` as a JSON object, if it is one or a text (fenced or not) that holds just one."""
     if isinstance(value, Mapping):
         return dict(value)
+    parsed = _parsed(value)
+    return parsed if isinstance(parsed, dict) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """``value`` as a JSON array, if it is one or a text (fenced or not) that holds just one."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    parsed = _parsed(value)
+    return parsed if isinstance(parsed, list) else None
+
+
+def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return None
     fence = _FENCED.match(value)
     try:
-        parsed = json.loads(fence[1] if fence else value)
+        return json.loads(fence[1] if fence else value)
     except (ValueError, RecursionError):
         return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def describe(objects: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -64,14 +67,35 @@ def describe(objects: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> tu
     values = [v for o in objects for v in o.values()]
     if None in values and "" not in values:
         rules.append("Use null (not an empty string) for what the input does not say.")
-    if outputs and sum("\n" not in o.strip() for o in outputs) >= 0.9 * len(outputs):
+    if _on_one_line(outputs):
         rules.append("Write the JSON on a single line.")
     facts = ("The answer is one JSON object with these keys:", *lines)
     return "\n".join(rules), facts
 
 
-def _only(outputs: Sequence[str]) -> str:
-    only = "Answer with only one valid JSON object"
+def describe_lists(lists: Sequence[list[Any]], outputs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The same for answers that are JSON arrays."""
+    items = [item for one in lists for item in one]
+    what = f"The answer is a list{f', each item {_type(items)}' if items else ''}"
+    objects = [item for item in items if isinstance(item, dict)]
+    fields = _fields(objects, depth=0) if what.endswith(":") else []
+    rules = ["Output format:", _only(outputs, "array"), what if fields else f"{what}.", *fields]
+    sizes = {len(one) for one in lists}
+    if len(sizes) == 1 and len(lists[0]) > 1 and len(lists) >= _SAME_SIZE_FROM:
+        rules.append(f"The list has exactly {len(lists[0])} items.")
+    elif 0 in sizes:
+        rules.append("Where there is nothing to list, answer with the empty list: []")
+    if _on_one_line(outputs):
+        rules.append("Write the JSON on a single line.")
+    return "\n".join(rules), (what, *fields)
+
+
+def _on_one_line(outputs: Sequence[str]) -> bool:
+    return bool(outputs) and sum("\n" not in o.strip() for o in outputs) >= 0.9 * len(outputs)
+
+
+def _only(outputs: Sequence[str], kind: str = "object") -> str:
+    only = f"Answer with only one valid JSON {kind}"
     if outputs and sum(bool(_FENCED.match(o)) for o in outputs) >= 0.9 * len(outputs):
         return f"{only} between two lines of ``` (the first is ```json), and nothing else: no explanation."
     return (
@@ -130,9 +154,8 @@ def _type(values: Sequence[Any]) -> str:
 
 
 def _string(values: Sequence[str]) -> str:
-    for pattern, name in _DATES:
-        if all(pattern.fullmatch(v) for v in values):
-            return f"a string, {name}"
+    if date := date_form(values):
+        return f"a string, {date}"
     counts = Counter(values)
     repeated = sum(n for n in counts.values() if n > 1)
     short = all(len(v) <= 40 and len(v.split()) <= 4 for v in counts)

@@ -44,7 +44,12 @@ def spelling(labels: Sequence[str]) -> str:
     return ", with the same capital and small letters"
 
 
-def no_punctuation(labels: Sequence[str]) -> str:
-    """ "no punctuation", or "no other punctuation" where labels begin or end with some."""
-    bare = all(t[0].isalnum() and t[-1].isalnum() for t in labels)
-    return "no punctuation" if bare else "no other punctuation"
+def forbidden(labels: Sequence[str]) -> tuple[str, ...]:
+    """What may not stand around ``labels``: nothing that some of them begin or end with themselves."""
+    ends = {end for label in labels for end in (label[0], label[-1])}
+    found = ["punctuation" if all(end.isalnum() for end in ends) else "other punctuation"]
+    if ends.isdisjoint("\"'\u201c\u201d\u2018\u2019\u00ab\u00bb\u300c\u300d"):
+        found.append("quotes")
+    if ends.isdisjoint("*_`#"):
+        found.append("markdown")
+    return tuple(found)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeVar
 
-from promptmigrate.search.text import cased, counted, length, words
+from promptmigrate.search.contract_shapes import Shape
+from promptmigrate.search.text import cased, counted, length, most, words
 
-T = TypeVar("T")
 _LONG_WORDS = 40
 _MARKDOWN = re.compile(r"\*\*|__|^#{1,6} |`[^`\n]+`|```|\[[^\]\n]+\]\([^)\s]+\)|^\s*\|.*\|\s*$", re.MULTILINE)
 _VERDICT = re.compile(r"\s*(\w+)\s*[.,:;!\u3002\uff0c\u2013\u2014-]\s*\w")
@@ -37,12 +36,16 @@ _SCRIPTS = {
 Persian, Marathi)."""
 _TELLS = 0.01
 """Share of the letters from which on such marks count: names and quotations may have a few."""
+_NO_PROSE = re.compile(r"```.*?(?:```|\Z)|<[^<>\n]*>|\S+@\S+|\S+://\S+|\bwww\.\S+", re.DOTALL)
+"""Code, tags and addresses, which are in no language."""
+_DIFFERENT = 3
+"""Function words of a language that have to occur before it is told by them."""
 _SAME = 0.9
 """Share of the answers that have to be in a language before it is asked for."""
 
 
-def describe(texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Rules and facts for answers that are free ``texts`` (not empty)."""
+def describe(texts: Sequence[str], shape: Shape | None) -> tuple[str, tuple[str, ...]]:
+    """Rules and facts for answers that are free ``texts`` (not empty) of some ``shape``."""
     unit, counts = counted(texts)
     lengths = sorted(counts)
     low, middle, high = (lengths[int(q * (len(lengths) - 1))] for q in (0.1, 0.5, 0.95))
@@ -50,10 +53,13 @@ def describe(texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     rules: list[str] = []
     facts: list[str] = []
     lines = sorted(len([line for line in t.splitlines() if line.strip()]) for t in texts)
-    if lines[len(lines) // 2] > 1 and not long:
+    if shape and shape.built and not long:
+        facts.append(f"Answers have about {middle} {unit}s ({low} to {high})")
+    elif lines[len(lines) // 2] > 1 and not long:
         span = f"{lines[0]} to {lines[-1]}" if lines[0] < lines[-1] else str(lines[0])
-        rules.append(f"Write {span} lines, about {max(1, middle)} {unit}s together.")
-        facts.append(f"Answers are {span} lines of about {middle} {unit}s together ({low} to {high})")
+        about = f"about {max(1, middle)} {unit}{'s' if middle > 1 else ''} together"
+        rules.append(f"Write {span} lines, {about}.")
+        facts.append(f"Answers are {span} lines, {about} ({low} to {high})")
     elif long:
         rules.append(
             f"Write about {_round(middle)} {unit}s: "
@@ -67,7 +73,7 @@ def describe(texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
             f"no introduction, {'' if explained else 'no explanation, '}no repetition of the question."
         )
         facts.append(f"Answers are short texts of about {middle} {unit}s ({low} to {high})")
-    for rule in (_language(texts), *_shape(texts)):
+    for rule in (shape and shape.rule, _language(texts), *_marks(texts, shape)):
         if rule:
             rules.append(rule)
             facts.append(rule)
@@ -81,32 +87,12 @@ def _are_explained(texts: Sequence[str]) -> bool:
     return 2 * sum(common) > len(texts)
 
 
-def form_fact(lead: str, works: bool) -> str:
-    """One sentence on where production puts its answer."""
-    return (
-        (
-            "Production writes its working first and then the answer"
-            if works
-            else "Production writes the answer"
-        )
-        + (f' after "{lead.strip()}"' if lead.strip() else "")
-        + (" at the end" if works else "")
-    )
-
-
-def most(values: Sequence[T], share: float) -> T | None:
-    """The value that at least ``share`` of ``values`` have; None if there is none."""
-    if not values:
-        return None
-    value, count = Counter(values).most_common(1)[0]
-    return value if count >= share * len(values) else None
-
-
 def _round(count: int) -> int:
     return max(5, 5 * round(count / 5))
 
 
 def _language(texts: Sequence[str]) -> str | None:
+    texts = [_NO_PROSE.sub(" ", text) for text in texts]
     told = [t for t in texts if _letters(t)]
     joined = " ".join(told)
     for name, (script, marks, foreign) in _SCRIPTS.items():
@@ -121,6 +107,8 @@ def _language(texts: Sequence[str]) -> str | None:
     counts = _function_words(found)
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
     best, second = ranked[0], ranked[1]
+    if len(_FUNCTION_WORDS[best].intersection(found)) < _DIFFERENT:
+        return None  # a word that all answers have may be a name
     if counts[best] >= 0.05 * len(found) and counts[best] >= 1.5 * counts[second]:
         others = sum(_is_other(t, best) for t in told)
         return f"Write in {best}." if others <= (1 - _SAME) * len(told) else None
@@ -148,16 +136,18 @@ def _share(pattern: str, text: str) -> float:
     return len(re.findall(pattern, text)) / max(1, _letters(text))
 
 
-def _shape(texts: Sequence[str]) -> list[str | None]:
+def _marks(texts: Sequence[str], shape: Shape | None) -> list[str | None]:
     n = len(texts)
     lettered = [t for t in texts if cased(t)]
     rules: list[str | None] = []
-    if lettered and sum(t == t.lower() for t in lettered) >= 0.9 * len(lettered):
+    if shape and shape.built:
+        pass  # names in code and tags are spelled as they are there
+    elif lettered and sum(t == t.lower() for t in lettered) >= 0.9 * len(lettered):
         rules.append("Write everything in lowercase.")
     elif lettered and sum(t == t.upper() for t in lettered) >= 0.9 * len(lettered):
         rules.append("Write everything in UPPERCASE.")
     ended = sum(t.rstrip()[-1:] in ".!?。！？।؟" for t in texts)
-    if ended <= 0.1 * n:
+    if ended <= 0.1 * n and not (shape and shape.built):
         rules.append("Do not end with a full stop.")
     bullets = sum(bool(re.search(r"(?m)^\s*[-*\u2022] ", t)) for t in texts)
     if bullets >= 0.8 * n:
@@ -169,7 +159,7 @@ def _shape(texts: Sequence[str]) -> list[str | None]:
     if not any(_MARKDOWN.search(t) for t in texts):
         no = "no bold, no headings, no code fences."
         rules.append(f"Use {no}" if bullets else f"Use no markdown: {no}")
-    if prefix := _common_start(texts):
+    if shape is None and (prefix := _common_start(texts)):
         rules.append(f'Begin with "{prefix}".')
     return rules
 

@@ -23,6 +23,7 @@ GOOD = 0.999
 """Quality from which a row counts as answered well."""
 _INPUT_CHARS = 700
 _ANSWER_CHARS = 400
+_EMPTY = "(empty)"
 _SHOWN = 12
 """Failing rows in a report without focus."""
 KNOWN, KNOWN_CHARS = 25, 10_000
@@ -150,14 +151,14 @@ def keep_text(report: Report, *, draws: Sequence[object]) -> str:
     """What is answered well already and must not break."""
     if not report.passed:
         return ""
-    counts = Counter(one_line(template.as_text(r.example.expected), 40) for r in report.passed)
+    counts = Counter(one_line(template.as_text(r.example.expected), 40) or _EMPTY for r in report.passed)
     lines = [f"{len(report.passed)} inputs are answered well with the current instructions."]
     if len(counts) <= 12:
         lines.append("Right answers so far: " + ", ".join(f"{k} ({n})" for k, n in counts.most_common()))
     for row in sorted(report.passed, key=lambda r: draw(*draws, "keep", r.example.id))[:2]:
         lines.append(
             f"Input: {one_line(inputs_text(row.example), 240)}\n"
-            f"Answer (right): {one_line(row.cell.text, 160)}"
+            f"Answer (right): {one_line(row.cell.text, 160) or _EMPTY}"
         )
     return "\n".join(lines)
 
@@ -170,7 +171,7 @@ def known_text(rows: Sequence[Example], *, draws: Sequence[object], limit: int =
     """
     texts: list[str] = []
     for example in sorted(rows, key=lambda e: draw(*draws, "known", e.id))[:KNOWN]:
-        expected = shorten(template.as_text(example.expected), _ANSWER_CHARS)
+        expected = _expected(example)
         text = f"Input: {shorten(inputs_text(example), _INPUT_CHARS)}\nExpected answer: {expected}"
         limit -= len(text)
         if limit < 0:
@@ -197,22 +198,25 @@ def feedback(cell: Cell, problem: str) -> str:
 
 def _show(row: Row, number: int) -> str:
     """One failing row, with what is wrong about the answer."""
-    expected = template.as_text(row.example.expected)
     said = feedback(row.cell, row.problem)
     reference = row.example.reference
-    if reference and normalised(reference) != normalised(expected):
+    if reference and normalised(reference) != normalised(template.as_text(row.example.expected)):
         said += f"; production answered: {shorten(reference, _ANSWER_CHARS)}"
     return evidence(
         number,
         shorten(inputs_text(row.example), _INPUT_CHARS),
         shorten(row.cell.text, _ANSWER_CHARS),
-        f"Expected answer: {shorten(expected, _ANSWER_CHARS)}\nFeedback: {said}",
+        f"Expected answer: {_expected(row.example)}\nFeedback: {said}",
     )
+
+
+def _expected(example: Example) -> str:
+    return shorten(template.as_text(example.expected), _ANSWER_CHARS) or _EMPTY
 
 
 def evidence(number: int, inputs: str, answer: str, said: str) -> str:
     """One example for a reflection model, in the layout that GEPA made common (arXiv 2507.19457)."""
-    parts = ("Inputs", inputs), ("Generated Outputs", answer or "(empty)"), ("Feedback", said)
+    parts = ("Inputs", inputs), ("Generated Outputs", answer or _EMPTY), ("Feedback", said)
     return "\n".join([f"### Example {number}", *(f"#### {title}\n{text}" for title, text in parts)])
 
 

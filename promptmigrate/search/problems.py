@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from promptmigrate import template
 from promptmigrate.search import contract_json
@@ -13,7 +14,7 @@ from promptmigrate.search.table import Cell
 from promptmigrate.search.text import length, normalised, one_line, says
 from promptmigrate.types import Example
 
-_NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
+_NUMBER = re.compile(r"[-+\u2212]?\d+(?:[.,'\u2019]\d+|[ \u00a0\u202f]\d{3}(?!\d))*")
 
 
 def problem_of(
@@ -24,6 +25,9 @@ def problem_of(
     ``said`` is the kind that a scorer gave it.
     """
     text = cell.text.strip()
+    target = template.as_text(example.expected).strip()
+    if not target:
+        return "an answer where none is expected: it should be empty", False
     if not text:
         return "the answer is empty", True
     if cell.cut:
@@ -37,7 +41,9 @@ def problem_of(
     )
     if wanted is not None:
         return _json_problem(wanted, text)
-    target = template.as_text(expected).strip()
+    items = contract_json.as_list(expected)
+    if items is not None and contract and contract.kind == "json":
+        return _list_problem(items, text)
     kind = contract.kind if contract else "text"
     if kind == "number":
         return _number_problem(target, text)
@@ -72,31 +78,35 @@ def _label_problem(target: str, text: str, labels: Sequence[str]) -> tuple[str, 
 
 
 def _number_problem(target: str, text: str) -> tuple[str, bool]:
-    found = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(text)]
-    wanted = [n.replace(",", "").rstrip(".") for n in _NUMBER.findall(target)][-1:]
+    found = _NUMBER.findall(text)
+    wanted = _NUMBER.findall(target)[-1:]
     if not found:
         return "no number in the answer", True
-    if wanted and _same(found[-1], wanted[0]):
+    if wanted and _readings(found[-1]) & _readings(wanted[0]):
         return "the right number, but not in the expected form", True
-    if wanted and any(_same(n, wanted[0]) for n in found):
+    if wanted and any(_readings(n) & _readings(wanted[0]) for n in found):
         return "the right number occurs, but it is not the final answer", True
     return "the number is wrong", False
 
 
-def _same(a: str, b: str) -> bool:
-    try:
-        return abs(float(a) - float(b)) < 1e-9
-    except ValueError:
-        return a == b
+def _readings(number: str) -> set[Decimal]:
+    """What ``number`` may be, in English and in notations with a decimal comma."""
+    plain = re.sub(r"[\s'\u2019]", "", number).replace("\u2212", "-")
+    found = set()
+    for groups, point in (",.", ".,"):
+        text = plain.replace(groups, "").replace(point, ".")
+        if text.count(".") <= 1:
+            found.add(Decimal(text))
+    return found
 
 
 def _json_problem(wanted: dict[str, object], text: str) -> tuple[str, bool]:
     given = contract_json.as_object(text)
     if given is None:
         inner = re.search(r"\{.*\}", text, re.DOTALL)
-        if inner and contract_json.as_object(inner[0]) is not None:
-            return "valid JSON with other text around it", True
-        return "not valid JSON" + (" (it is not JSON at all)" if not inner else ""), True
+        return _no_json(
+            inner is not None, bool(inner and contract_json.as_object(inner[0]) is not None)
+        ), True
     if text.startswith("```"):
         return "JSON inside a code fence", True
     missing = [k for k in wanted if k not in given]
@@ -113,3 +123,32 @@ def _json_problem(wanted: dict[str, object], text: str) -> tuple[str, bool]:
         form = all(normalised(str(given[k])) == normalised(str(wanted[k])) for k in wrong)
         return f"wrong value of {', '.join(json.dumps(k) for k in wrong[:3])}", form
     return "all fields agree, but the answer is not accepted", True
+
+
+def _list_problem(wanted: Sequence[object], text: str) -> tuple[str, bool]:
+    given = contract_json.as_list(text)
+    if given is None:
+        inner = re.search(r"\[.*\]", text, re.DOTALL)
+        return _no_json(inner is not None, bool(inner and contract_json.as_list(inner[0]) is not None)), True
+    if text.startswith("```"):
+        return "JSON inside a code fence", True
+    missing = sum(item not in given for item in wanted)
+    extra = sum(item not in wanted for item in given)
+    if not missing and not extra:
+        again = len(given) == len(wanted)
+        return (
+            f"the right items, {'in another order' if again else 'some of them not as often as expected'}",
+            False,
+        )
+    same = [normalised(template.as_text(list(each))) for each in (given, wanted)]
+    if same[0] == same[1]:
+        return "the right items, but spelling, case or punctuation differ", True
+    if missing and extra:
+        return "wrong items in the list", False
+    return "items missing from the list" if missing else "items in the list that do not belong there", False
+
+
+def _no_json(braces: bool, inside: bool) -> str:
+    if inside:
+        return "valid JSON with other text around it"
+    return "not valid JSON" if braces else "not valid JSON (it is not JSON at all)"

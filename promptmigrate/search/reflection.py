@@ -129,7 +129,7 @@ class Writer:
         if self._contract is None:
             return ""  # what this prompt should answer is not known
         shown = job.report.failing_ids | {demo.example for demo in job.parent.demos}
-        rest = [e for e in self._problem.train if e.id not in shown and e.expected not in (None, "")]
+        rest = [e for e in self._problem.train if e.id not in shown and e.expected is not None]
         return known_text(rest, draws=job.draws)
 
     def _facts(self) -> Sequence[str]:

@@ -6,13 +6,15 @@ import hashlib
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from promptmigrate.tokens import tokens_in
 from promptmigrate.types import Message, Prompt
 
+T = TypeVar("T")
 _WORD = re.compile(r"\w+", re.UNICODE)
 _STOP = re.compile(
     r"(?<=[.!?\u061f])(?=\s+(\S))"
@@ -97,6 +99,14 @@ def counted(texts: Sequence[str]) -> tuple[str, list[int]]:
         if 2 * sum(weight for weight in weights if weight < WORD) > sum(weights):
             return "character", [len("".join(text.split())) for text in texts]
     return "word", [len(words(text)) for text in texts]
+
+
+def most(values: Sequence[T], share: float) -> T | None:
+    """The value that at least ``share`` of ``values`` have; None if there is none."""
+    if not values:
+        return None
+    value, count = Counter(values).most_common(1)[0]
+    return value if count >= share * len(values) else None
 
 
 def cased(text: str) -> bool:

@@ -274,3 +274,158 @@ ANYTHING = st.one_of(
 def test_never_breaks(values):
     contract = mine([example({"x": i}, expected_response=v) for i, v in enumerate(values)])
     assert contract is None or contract.rules
+
+
+@pytest.mark.parametrize(
+    ("answers", "parts", "not_parts"),
+    [
+        ([f"{i * 1357 + 900:,}" for i in range(20)], ["whole number", "with commas between"], []),
+        ([f"{i * 1357 + 900}" for i in range(20)], ["whole number", "without commas between"], []),
+        (["1,200", "1300"] + [f"{i}1" for i in range(1, 19)], ["whole number"], ["thousands"]),
+        (
+            [f"{i}.{100 + i}.000,50" for i in range(1, 21)],
+            ["exactly 2 decimal places", "decimal comma", "with points between thousands"],
+            ["commas between"],
+        ),
+        ([f"{i},5" for i in range(20)], ["exactly 1 decimal place,", "decimal comma"], ["thousands"]),
+        ([f"{i} {100 + i} 000" for i in range(1, 21)], ["whole number", "with spaces between"], []),
+        ([f"{i}'{100 + i}" for i in range(1, 21)], ["whole number", "with apostrophes between"], []),
+        ([f"{i}.{100 + i}" for i in range(1, 21)], ['written like "1.101"'], ["decimal", "thousands"]),
+        ([f"{i},99 €" for i in range(20)], ["decimal comma", "'€' after it"], ["currency"]),
+        ([f"USD {i}.50" for i in range(20)], ["sign USD before it", "exactly 2 decimal"], []),
+        ([f"{i}.5 kg" for i in range(20)], ["'kg' after it", "exactly 1 decimal place,"], []),
+        ([f"{i + 10}円" for i in range(20)], ["whole number", "'円' after it"], []),
+    ],
+)
+def test_numbers_are_described_as_production_writes_them(answers, parts, not_parts):
+    contract = mine(rows(answers))
+    assert contract is not None and contract.kind == "number"
+    for part in parts:
+        assert part in contract.rules, part
+    for part in not_parts:
+        assert part not in contract.rules, part
+
+
+@pytest.mark.parametrize(
+    ("form", "days", "said"),
+    [
+        ("{y}-{m:02}-{d:02}", range(1, 21), "YYYY-MM-DD"),
+        ("{m:02}/{d:02}/{y}", range(1, 21), "MM/DD/YYYY"),
+        ("{d:02}/{m:02}/{y}", range(1, 21), "DD/MM/YYYY"),
+        ("{m}/{d}/{y}", range(1, 21), "M/D/YYYY"),
+        ("{d:02}/{m:02}/{y}", range(1, 12), "slashes, year last"),
+        ("{d:02}.{m:02}.{y}", range(1, 21), "DD.MM.YYYY"),
+        ("May {d}, {y}", range(1, 21), 'like "March 5, 2024"'),
+        ("{d} May {y}", range(1, 21), 'like "5 March 2024"'),
+        ("{y}年{m}月{d}日", range(1, 21), "YYYY年M月D日"),
+    ],
+)
+def test_dates_are_asked_for_in_their_form_alone(form, days, said):
+    answers = [form.format(y=2024, m=5, d=d) for d in days]
+    contract = mine(rows(answers))
+    assert contract is not None and said in contract.rules
+    assert "Begin with" not in contract.rules and "words" not in contract.rules.replace("other words", "")
+    inside = mine(rows([json.dumps({"day": answer, "n": i}) for i, answer in enumerate(answers)]))
+    assert inside is not None and said in inside.rules
+
+
+def test_a_json_array_has_its_own_rules():
+    names = mine(rows([json.dumps(x) for x in (["a", "b"], ["b"], [], ["a", "c"], ["c"])] * 5))
+    assert names is not None and names.kind == "json"
+    for part in ("one valid JSON array", 'exactly one of "a", "b", "c"', "the empty list: []", "single line"):
+        assert part in names.rules, part
+    things = [[{"name": f"P{i}", "count": n} for n in range(2)] for i in range(12)]
+    for answers in ([json.dumps(x) for x in things], [f"```json\n{json.dumps(x)}\n```" for x in things]):
+        objects = mine(rows(answers))
+        assert objects is not None and objects.kind == "json"
+        for part in ('- "name": a string', '- "count": a whole number', "exactly 2 items"):
+            assert part in objects.rules, part
+        assert ("between two lines of ```" in objects.rules) == answers[0].startswith("```")
+    given = mine([example({"x": i}, expected_response=["a", "b"][: i % 3]) for i in range(12)])
+    assert given is not None and given.kind == "json" and "single line" not in given.rules
+
+
+def test_empty_answers_are_told():
+    rule = "right answer is empty"
+    for answers in (["billing", "bug", ""] * 6, [f"{i + 1}.5" for i in range(10)] + ["", " "]):
+        contract = mine([example({"x": i}, expected_response=a) for i, a in enumerate(answers)])
+        assert contract is not None and rule in contract.rules
+        assert f"For {sum(not a.strip() for a in answers)} of {len(answers)} inputs" in contract.facts[-1]
+    one = mine(rows([*["billing", "bug"] * 6, ""]))
+    assert one is not None and rule not in one.rules and rule not in "".join(one.facts)
+    assert mine(rows(["", "", ""])) is None
+    worked = mine(rows(["It is kind.\nAnswer: (A)", "It is rude.\nAnswer: (B)", ""] * 6))
+    assert worked is not None and worked.form.works and rule not in worked.rules
+    assert rule in worked.facts[-1]
+
+
+def test_labels_with_signs_around_them_keep_them():
+    quoted = mine(rows(['"a"', '"b"'] * 8))
+    assert quoted is not None and "quotes" not in quoted.rules and "no markdown" in quoted.rules
+    bold = mine(rows(["**a**", "**b**"] * 8))
+    assert bold is not None and "markdown" not in bold.rules and "no quotes" in bold.rules
+    assert bold.steps is not None and "no other punctuation or quotes around it" in bold.steps
+    plain = mine(rows(["a", "b"] * 8))
+    assert plain is not None and "no punctuation, no quotes, no markdown" in plain.rules
+
+
+def test_labels_on_lines_of_their_own_are_several():
+    contract = mine(rows(["red\nblue", "blue", "red", "green\nred", "blue\ngreen\nred", "green\nblue"] * 4))
+    assert contract is not None and contract.kind == "multilabel"
+    assert contract.labels == ("blue", "green", "red") and "one a line" in contract.rules
+
+
+@pytest.mark.parametrize(
+    ("form", "said", "unsaid"),
+    [
+        ("```python\ndef f{i}(x):\n    return x\n```", "(the first is ```python)", "lowercase"),
+        ("```\nselect {i}\n```", "two lines of ```, and", "lowercase"),
+        (
+            "| name | qty |\n|---|:-:|\n| x{i} | {i} |",
+            "these columns, in this order: name | qty",
+            "Begin with",
+        ),
+        (
+            "<answer><name>x{i}</name><qty>{i}</qty></answer>",
+            "<answer>, <name> (inside <answer>), <qty> (inside <answer>)",
+            "lowercase",
+        ),
+        ("<why>it is {i}</why>\n<label>b</label>", "end tag: <why>, <label>. Nothing", "lines"),
+        ("name: x{i}\nqty: {i}\nkind: b", "labels, in this order: name:, qty:, kind:", "Begin with"),
+    ],
+)
+def test_answers_that_are_built_are_described_by_what_they_are_built_of(form, said, unsaid):
+    contract = mine(rows([form.replace("{i}", str(i)) for i in range(15)]))
+    assert contract is not None and contract.kind == "text" and said in contract.rules
+    assert unsaid not in contract.rules
+    assert said in "".join(contract.facts)
+
+
+def test_mixed_shapes_are_none():
+    contract = mine(rows([f"```\nx{i}\n```" if i % 2 else f"some words {i} here" for i in range(20)]))
+    assert contract is not None and "code block" not in contract.rules
+
+
+@pytest.mark.parametrize("form", ["user{i}@example.com", "https://example.com/{i}/os/que", "com {i} com {i}"])
+def test_addresses_are_in_no_language(form):
+    contract = mine(rows([form.replace("{i}", f"{i}") for i in range(40)]))
+    assert contract is not None and "Write in" not in contract.rules
+
+
+answer_texts = st.lists(
+    st.one_of(
+        st.text(max_size=30),
+        st.sampled_from(
+            ["", "[]", "[1]", "{}", "1.200", "1,5", "```\nx\n```", "<a>x</a>", "| a |\n|---|", "a: b\nc: d"]
+        ),
+    ),
+    max_size=30,
+)
+
+
+@given(answer_texts)
+def test_any_answers_have_a_contract_or_none(answers):
+    contract = mine(rows(answers))
+    assert (contract is None) == (not any(answer.strip() for answer in answers))
+    if contract is not None:
+        assert contract.rules.startswith("Output format:\n") and all(contract.facts)

@@ -2,7 +2,7 @@ import pytest
 
 from promptmigrate.search.anatomy import Anatomy
 from promptmigrate.search.contract import mine
-from promptmigrate.search.failures import analyse, keep_text, render
+from promptmigrate.search.failures import analyse, keep_text, known_text, render
 from promptmigrate.search.problems import problem_of
 from promptmigrate.search.seeds import Seeds
 from promptmigrate.search.table import Cell, Table
@@ -57,6 +57,59 @@ def test_how_long_an_answer_is_does_not_hang_on_spaces():
     ):
         cell = Cell(quality=0.0, text=answer, cut=False, cost_usd=None, latency_s=None, tokens=0, findings=())
         assert title in problem_of(wanted, cell, None)[0]
+
+
+def _named(answers, expected, answer):
+    contract = mine([example({"x": n}, expected_response=a) for n, a in enumerate(answers)])
+    cell = Cell(quality=0.0, text=answer, cut=False, cost_usd=None, latency_s=None, tokens=0, findings=())
+    return problem_of(example({"x": "?"}, expected_response=expected), cell, contract)
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "form"),
+    [
+        ("a, b", "not valid JSON (it is not JSON at all)", True),
+        ("[a, b]", "not valid JSON", True),
+        ('Here: ["a", "b"]', "valid JSON with other text around it", True),
+        ('```json\n["a", "b"]\n```', "code fence", True),
+        ('["a"]', "items missing", False),
+        ('["a", "b", "c"]', "do not belong there", False),
+        ('["a", "c"]', "wrong items", False),
+        ('["A", "b"]', "spelling, case", True),
+        ('["b", "a"]', "in another order", False),
+        ('["a", "b", "b"]', "not as often", False),
+    ],
+)
+def test_failures_of_json_arrays_are_named(answer, title, form):
+    said, of_form = _named([["a", "b"], ["a"], ["c"], []] * 4, ["a", "b"], answer)
+    assert title in said and of_form is form
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "title"),
+    [
+        ("1.200,50", "1,200.50", "not in the expected form"),
+        ("1.200,50", "1.200,50 €", "not in the expected form"),
+        ("1.200,50", "3.400,50", "is wrong"),
+        ("1.200,50", "Es sind 1200,50 oder 7.", "not the final answer"),
+        ("12 500,00", "12500.00", "not in the expected form"),
+        ("12 500,00", "12 600,00", "is wrong"),
+        ("12.5", "-12.5", "is wrong"),
+        ("12.5", "12.50.", "not in the expected form"),
+        ("12.5", "none", "no number"),
+    ],
+)
+def test_numbers_are_read_in_several_notations(expected, answer, title):
+    assert title in _named([f"{i}.{i + 100},50" for i in range(1, 20)], expected, answer)[0]
+
+
+def test_an_answer_where_none_is_expected_is_named_and_shown_as_empty():
+    assert _named(["a", "b", ""] * 5, "", "a") == (
+        "an answer where none is expected: it should be empty",
+        False,
+    )
+    rows = [example({"x": "nothing"}, expected_response="")]
+    assert known_text(rows, draws=(1,)) == "Input: nothing\nExpected answer: (empty)"
 
 
 def test_json_and_number_failures_are_named():
