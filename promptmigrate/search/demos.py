@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from promptmigrate import template
@@ -9,6 +10,12 @@ from promptmigrate.search import contract_json
 from promptmigrate.search.anatomy import Demo
 from promptmigrate.search.text import draw, words
 from promptmigrate.types import Example
+
+_LEAD = re.compile(r"(?:[:=#>\n]|\b(?:is|are))[\s\"'`*_(\[{<$]*\Z")
+"""What may stand between other words and an answer that they lead to."""
+_PART_OF_NUMBER = re.compile(r"(?:[-\u2212]|\d[.,]?)\Z")
+_WORKING = 8
+"""Words before an answer from which on they are taken for working that ends with it."""
 
 
 def usable(examples: Sequence[Example]) -> list[tuple[Example, Demo]]:
@@ -44,7 +51,12 @@ def good_answer(example: Example) -> str | None:
         and "\n" not in reference.strip()
     ):
         return text
-    return _dump(expected) if isinstance(expected, dict) and contract_json.as_object(reference) else None
+    alike = (
+        contract_json.as_object(reference)
+        if isinstance(expected, dict)
+        else isinstance(expected, list) and contract_json.as_list(reference) is not None
+    )
+    return _dump(expected) if alike else None
 
 
 def _dump(expected: object) -> str | None:
@@ -55,8 +67,19 @@ def _agrees(text: str, expected: object, reference: str) -> bool:
     wanted, given = contract_json.as_object(expected), contract_json.as_object(reference)
     if wanted is not None:
         return given is not None and all(given.get(k) == v for k, v in wanted.items())
-    target, said = words(text), words(reference)
-    return bool(target) and (said == target or said[-len(target) :] == target)
+    items = contract_json.as_list(expected)
+    if items is not None:
+        return contract_json.as_list(reference) == items
+    if not words(text):
+        return False
+    before, found, after = reference.lower().rpartition(text.lower())
+    if not found or words(after):
+        return words(text) == words(reference)
+    if text[0].isdigit() and _PART_OF_NUMBER.search(before):
+        return False
+    # "not spam" does not say "spam": a short line ends with the answer only where something leads to it.
+    lead = words(before)
+    return not lead or bool(_LEAD.search(before)) or (len(lead) >= _WORKING and not before[-1].isalnum())
 
 
 def choose(

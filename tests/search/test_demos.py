@@ -1,3 +1,5 @@
+import pytest
+
 from promptmigrate.search.demos import choose, good_answer, usable
 
 from .world import example
@@ -14,6 +16,30 @@ def test_the_answer_is_production_s_where_it_is_right_and_the_expected_one_where
         == '{"a": 1, "b": 2}'
     )
     assert good_answer(example({"x": 1})) is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected", "answer"),
+    [
+        ("not spam", "spam", "spam"),
+        ("billing, account", "account", "account"),
+        ("2.5", "5", "5"),
+        ("-5", "5", "5"),
+        ("1,200", "200", "200"),
+        ("non-urgent", "urgent", "urgent"),
+        ("Answer: **spam**", "spam", "Answer: **spam**"),
+        ("The answer is 5.", "5", "The answer is 5."),
+        ("x = $5", "5", "x = $5"),
+        ("Two and two are four and one more gives 5.", "5", "Two and two are four and one more gives 5."),
+        ("Two and two are four and one less gives -5.", "5", "5"),
+        ("Step one.\nspam", "spam", "Step one.\nspam"),
+        ('["b", "a"]', ["a"], '["a"]'),
+        ('["a", "b"]', '["a","b"]', '["a", "b"]'),
+        ('```json\n["a"]\n```', ["a"], '```json\n["a"]\n```'),
+    ],
+)
+def test_production_agrees_only_where_it_says_what_is_expected(reference, expected, answer):
+    assert good_answer(example({"x": 1}, reference=reference, expected_response=expected)) == answer
 
 
 def test_rows_that_a_template_engine_would_read_are_left_out():
