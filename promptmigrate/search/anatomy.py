@@ -1,8 +1,9 @@
 """Taking a prompt apart: the instructions that may be edited, and the frame that carries the input.
 
 A chat prompt's instructions are its system (or developer) message, or the paragraphs before the input in its
-last user turn where those say more. A text prompt's instructions are what stands before its input block. The
-rest is the frame: it stays as it is in every candidate, so a rewrite cannot lose the input.
+last user turn where those say more. A text prompt's instructions are what stands before its input block, or
+below it where most is said there. The rest is the frame: it stays as it is in every candidate, so a rewrite
+cannot lose the input.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from promptmigrate import template
-from promptmigrate.search.text import closing_fences, with_content, words
+from promptmigrate.search.parts import PLACEHOLDER, Parts, around, parts
+from promptmigrate.search.text import with_content
 from promptmigrate.types import Message, Prompt, Variant
 
 Placement: TypeAlias = Literal["own", "user"]
 """"own": instructions where the original has them; "user": repeated at the top of the last user turn, for
 models that do not heed their system message."""
 
-_PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+HERE = "(the instructions stand here)"
+"""What an editor is shown where the frame has a part above the instructions too."""
 _ROLE_LINE = re.compile(
     r"^[^\S\n]*(?:\[|<<<|<\|)(system|developer|user|assistant)(?:\]|>>>|\|>)[^\S\n]*$\n?", re.MULTILINE
 )
 _ROLE_ABOVE = re.compile(rf"\A\s*(?:{_ROLE_LINE.pattern})", re.MULTILINE)
 _ROLE_BELOW = re.compile(rf"(?:{_ROLE_LINE.pattern})\s*\Z", re.MULTILINE)
-_HEADING = re.compile(r"^\s*(#{1,6}\s.*|<[\w -]+>|[-=_*`\"']{3,}\w*|.{0,60}:)\s*$")
-_LABEL_BEFORE_INPUT = re.compile(r"^[^{}]{0,60}[:=>\-]\s*[\"'`<(\[]*\s*$")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,22 +54,24 @@ class Anatomy:
     """May be empty: then new instructions are put before the frame as a paragraph of their own."""
     after: str
     """What follows the instructions in their message, with the white space between."""
+    before: str = ""
+    """What stands above them there, with the white space between."""
 
     @classmethod
     def of(cls, prompt: Prompt) -> Anatomy:
         """Take ``prompt`` apart."""
         last = _last_user(prompt)
-        lead, rest = split(prompt.messages[last].content)
+        own = parts(prompt.messages[last].content)
         system = next((i for i, m in enumerate(prompt.messages) if m.role in ("system", "developer")), None)
         if system is not None:
             text = prompt.messages[system].content
-            head, tail = split(text) if _PLACEHOLDER.search(text) else (text, "")
-            if not head.strip():
+            found = parts(text) if PLACEHOLDER.search(text) else Parts("", text, "")
+            if not found.instructions.strip():
                 # It only hands over data, or is one sentence around a placeholder: then edit it whole.
-                head, tail = ("", text) if lead.strip() else (text, "")
-            if len(words(head)) >= len(words(lead)):
-                return cls(prompt=prompt, slot=system, instructions=head, after=tail)
-        return cls(prompt=prompt, slot=last, instructions=lead, after=rest)
+                found = Parts("", "", text) if own.instructions.strip() else Parts("", text, "")
+            if found.weight >= own.weight:
+                return cls(prompt=prompt, slot=system, **found._asdict())
+        return cls(prompt=prompt, slot=last, **own._asdict())
 
     @property
     def last_user(self) -> int:
@@ -83,14 +86,16 @@ class Anatomy:
     @cached_property
     def frame(self) -> str:
         """Everything that is fixed, as an editor should see it (roles in brackets for a chat prompt)."""
+        own = self.after.strip()
+        if self.before:
+            own = f"{self.before.strip()}\n\n{HERE}\n\n{own}".rstrip()
         if not self.prompt.chat:
-            return self.after.strip()
-        parts = []
+            return own
+        found = []
         for index, message in enumerate(self.prompt.messages):
-            text = self.after.strip() if index == self.slot else message.content
-            if text:
-                parts.append(f"[{message.role}]\n{text}")
-        return "\n\n".join(parts)
+            if text := own if index == self.slot else message.content:
+                found.append(f"[{message.role}]\n{text}")
+        return "\n\n".join(found)
 
     @cached_property
     def frame_variables(self) -> tuple[str, ...]:
@@ -100,7 +105,9 @@ class Anatomy:
     @cached_property
     def turn(self) -> str:
         """The last user turn without the instructions."""
-        return self.after.lstrip() if not self.chat_slot else self.prompt.messages[self.last_user].content
+        if self.chat_slot:
+            return self.prompt.messages[self.last_user].content
+        return self.after.lstrip() if not self.before else f"{self.before.rstrip()}{self.after}"
 
     @cached_property
     def demo_turn(self) -> str:
@@ -125,7 +132,8 @@ class Anatomy:
         if placement == "user" and self.chat_slot:
             messages[last] = with_content(messages[last], _join(instructions, messages[last].content))
         else:
-            messages[self.slot] = with_content(messages[self.slot], _join(instructions, self.after))
+            own = _join(instructions, self.after, before=self.before)
+            messages[self.slot] = with_content(messages[self.slot], own)
         turns: list[Message] = []
         for demo in demos:
             turns.append(Message(role="user", content=template.render(self.demo_turn, demo.inputs)))
@@ -153,21 +161,25 @@ class Anatomy:
             return None
         lead = ""
         for index, (message, content) in enumerate(zip(self.prompt.messages, pieces[1::2], strict=True)):
-            frozen = self.after if index == self.slot else message.content
-            match = _ending_with(frozen).fullmatch(content)
+            frozen = (self.before, self.after) if index == self.slot else ("", message.content)
+            match = around(*frozen).fullmatch(content)
             if match is None or (index != self.slot and match["lead"].strip()):
                 return None
             lead = match["lead"] if index == self.slot else lead
         return lead
 
     def _lead_of_tail(self, text: str) -> str | None:
-        """What stands before the frame, or before the last user turn, at the end of ``text``."""
+        """What stands before the frame, or before the last user turn, at the end of ``text``; or inside the
+        frame."""
+        if self.before:
+            match = around(self.before, self.after).fullmatch(text.replace(HERE, ""))
+            return match["lead"] if match else None
         for tail in (self.frame, self.turn):
-            match = _ending_with(tail).fullmatch(text) if template.variables(tail) else None
+            match = around("", tail).fullmatch(text) if template.variables(tail) else None
             if match is None:
                 continue
             wanted = template.occurrences(self.instructions)
-            if template.occurrences(text) == wanted and _ending_with(tail).fullmatch(self.instructions):
+            if template.occurrences(text) == wanted and around("", tail).fullmatch(self.instructions):
                 return text  # the instructions end like the frame, which did not come along
             # The role above the instructions, and that above the frame, may have come along.
             lead = _ROLE_ABOVE.sub("", _ROLE_BELOW.sub("", match["lead"]))
@@ -216,65 +228,9 @@ class Candidate:
         return replace(self, **{"parent": self.key, "note": "", **changes})
 
 
-def split(text: str) -> tuple[str, str]:
-    """``text`` as (instructions, frame): the frame starts at the block that hands over the input.
-
-    A line hands over input if apart from its placeholder it is only a short label or quotes; placeholders
-    inside sentences before it belong to the instructions. Without such a line the frame starts at the first
-    line with a placeholder. Headings and labels directly above belong to the frame.
-    """
-    lines = text.splitlines(keepends=True)
-    holding = [i for i, line in enumerate(lines) if _PLACEHOLDER.search(line)]
-    if not holding:
-        return text, ""
-    first = next((i for i in holding if _hands_over(lines[i])), holding[0])
-    closing = closing_fences(lines)
-    while first > 0:
-        above = lines[first - 1]
-        if first - 1 in closing:
-            break
-        if not above.strip():
-            # Blank lines are only stepped over to reach a heading right above them.
-            if first > 1 and first - 2 not in closing and _is_marker(lines[first - 2]):
-                first -= 1
-                continue
-            break
-        if not _HEADING.match(above) or _PLACEHOLDER.search(above):
-            break
-        first -= 1
-    lead = "".join(lines[:first])
-    stripped = lead.rstrip()
-    return stripped, text[len(stripped) :]
-
-
 def role_lines(text: str) -> list[str]:
     """The roles that ``text`` names on lines of their own, as one that writes messages does."""
     return _ROLE_LINE.findall(text)
-
-
-def _ending_with(frozen: str) -> re.Pattern[str]:
-    """Matches a text that ends with ``frozen``, whatever its white space; the rest of it is the lead.
-
-    Placeholders may be written as an editor is shown them, in ``<>``.
-    """
-    parts = []
-    for part in re.split(r"(\s+|\{\{\s*[A-Za-z_]\w*\s*\}\})", frozen.strip()):
-        if name := template.variables(part):
-            parts.append(rf"(?:\{{\{{\s*{name[0]}\s*\}}\}}|<{name[0]}>)")
-        else:
-            parts.append(r"\s+" if part.isspace() else re.escape(part))
-    return re.compile(rf"(?P<lead>|.*\s){''.join(parts)}\s*", re.DOTALL)
-
-
-def _is_marker(line: str) -> bool:
-    return bool(re.match(r"^\s*(#{1,6}\s.*|<[\w -]+>|[-=_*`\"']{3,}\w*)\s*$", line))
-
-
-def _hands_over(line: str) -> bool:
-    parts = _PLACEHOLDER.split(line)
-    before, rest = parts[0], "".join(parts[1:])
-    label = not words(before) or bool(_LABEL_BEFORE_INPUT.match(before))
-    return label and len(words(rest)) <= 3
 
 
 def _last_user(prompt: Prompt) -> int:
@@ -282,7 +238,10 @@ def _last_user(prompt: Prompt) -> int:
     return users[-1] if users else len(prompt.messages) - 1
 
 
-def _join(instructions: str, frame: str) -> str:
+def _join(instructions: str, frame: str, *, before: str = "") -> str:
+    if before.strip():
+        kept = instructions.strip("\n").rstrip()
+        return f"{before}{_join(kept, frame)}" if kept else f"{before.rstrip()}{frame}"
     instructions = instructions.rstrip()
     if not instructions:
         return frame.lstrip("\n")

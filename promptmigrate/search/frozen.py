@@ -84,9 +84,9 @@ def _read(anatomy: Anatomy, prompt: Prompt) -> _Reading | str:
         return "its roles differ from the original's"
     if not all(template.is_literal(message.content) for message in shown):
         return "it has a placeholder in a worked example"
-    places = {"own": _lead(anatomy, messages, at=anatomy.slot, frozen=anatomy.after)}
+    places = {"own": _lead(anatomy, messages, at=anatomy.slot, around=(anatomy.before, anatomy.after))}
     if anatomy.chat_slot:
-        places["user"] = _lead(anatomy, messages, at=last, frozen=own[last].content)
+        places["user"] = _lead(anatomy, messages, at=last, around=("", own[last].content))
     found = {place: template.occurrences(lead) for place, lead in places.items() if lead is not None}
     if not found:
         return "it changes the fixed part of the prompt, which stays as it is"
@@ -112,16 +112,18 @@ def _are_demos(turns: Sequence[Message]) -> bool:
     return [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
 
 
-def _lead(anatomy: Anatomy, messages: Sequence[Message], *, at: int, frozen: str) -> str | None:
-    """What stands before ``frozen`` in the message ``at``; None if that, or another message, has changed."""
+def _lead(anatomy: Anatomy, messages: Sequence[Message], *, at: int, around: tuple[str, str]) -> str | None:
+    """What stands between two frozen texts in the message ``at``; None if these, or another message, have
+    changed."""
     for index, (message, own) in enumerate(zip(messages, anatomy.prompt.messages, strict=True)):
         if index != at and message.content.strip() != own.content.strip():
             return None
-    text, tail = messages[at].content.strip(), frozen.strip()
-    if not text.endswith(tail):
+    text, (head, tail) = messages[at].content.strip(), (part.strip() for part in around)
+    if not text.startswith(head) or not text[len(head) :].endswith(tail):
         return None
-    lead = text[: len(text) - len(tail)]
-    return lead if not lead or not tail or lead[-1].isspace() else None
+    lead = text[len(head) : len(text) - len(tail)]
+    apart = not lead or ((not head or lead[0].isspace()) and (not tail or lead[-1].isspace()))
+    return lead if apart else None
 
 
 def _miscounted(found: Counter[str], wanted: Counter[str]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptmigrate import template
-from promptmigrate.search.anatomy import Anatomy, Candidate, Demo, split
+from promptmigrate.search.anatomy import Anatomy, Candidate, Demo
 from promptmigrate.search.base import Problem
+from promptmigrate.search.parts import split
 from promptmigrate.search.text import with_content
 from promptmigrate.types import Example, Message, Prompt
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptmigrate.search.anatomy import Anatomy, Demo, split
+from promptmigrate.search.anatomy import Anatomy, Demo
+from promptmigrate.search.parts import parts, split
 from promptmigrate.types import Prompt
 
 TICKET = "Sort the ticket.\nUse one word.\n\n# Ticket\n{{ticket}}\n\nQueue:"
@@ -21,7 +22,24 @@ def chat(*messages):
         ("You work for {{company}}. Be kind.\n\nMail:\n{{mail}}", "You work for {{company}}. Be kind."),
         ("Sum it up.\n\n<document>\n{{document}}\n</document>", "Sum it up."),
         ("Rules:\n- be brief\n\n{{a}}\n{{b}}", "Rules:\n- be brief"),
-        ("{{document}}\n\nSum up the text above in one sentence.", ""),
+        ("{{document}}\n\nSum up the text above in one sentence.", "Sum up the text above in one sentence."),
+        (
+            "<doc>\n{{doc}}\n</doc>\n\n## Task\nSum it up.\n\nIn French.\n\nAnswer:",
+            "Sum it up.\n\nIn French.",
+        ),
+        ("{{doc}}\n\nUse only the text above.\n\nQuestion: {{question}}", "Use only the text above."),
+        ("{{doc}}\n\nLook for {{thing}} in it, and be brief.", "Look for {{thing}} in it, and be brief."),
+        ("```\n{{code}}\n```\nSay what is wrong with it.", "Say what is wrong with it."),
+        ("{{a}}\n<rules>\nBe kind and brief.\n</rules>", "Be kind and brief."),
+        ("{{a}}\n<b>\nBe kind.\n</b>\n<c>\nBe brief.\n</c>", "<b>\nBe kind.\n</b>\n<c>\nBe brief.\n</c>"),
+        ("{{a}}\nAnswer as in\n```\nqueue\n```", "Answer as in\n```\nqueue\n```"),
+        (
+            "Sort the ticket into a queue.\n\n{{ticket}}\n\nBe kind and brief.",
+            "Sort the ticket into a queue.",
+        ),
+        ("A ticket:\n\n{{ticket}}\n\nSort the ticket into a queue.", "Sort the ticket into a queue."),
+        ("{{ticket}}\n\nThank you!", ""),
+        ("{{text}}\n\n总结上面的文件，不要使用名字。", "总结上面的文件，不要使用名字。"),
         ('Sort it.\n```json\n{"a": 1}\n```\n\n## Mail\n{{mail}}', 'Sort it.\n```json\n{"a": 1}\n```'),
         ("Sort it:\n~~~\na\n~~~\n{{mail}}", "Sort it:\n~~~\na\n~~~"),
         ("Sort it.\n```\na\n```\n\nMail:\n```\n{{mail}}\n```", "Sort it.\n```\na\n```"),
@@ -33,10 +51,49 @@ def test_the_frame_starts_where_the_input_is_handed_over(text, instructions):
     assert anatomy.compose(anatomy.instructions) == Prompt.text(text)
 
 
-@given(st.text(alphabet="ab {}x\n:#.", max_size=80))
+@given(
+    st.one_of(
+        st.text(alphabet="ab {}x\n:#.", max_size=80),
+        st.lists(
+            st.sampled_from(
+                ["{{a}}", "B: {{b}}", "Be kind and brief.", "", "</d>", "<d>", "```", "Answer:", "# H"]
+            ),
+            max_size=12,
+        ).map("\n".join),
+    )
+)
 def test_splitting_loses_nothing(text):
     lead, frame = split(text)
     assert lead + frame == text
+    assert "".join(parts(text)) == text
+
+
+def test_instructions_below_the_input_are_edited_there():
+    anatomy = Anatomy.of(Prompt.text("<doc>\n{{doc}}\n</doc>\n\nSum up the document.\n\nSummary:"))
+    assert anatomy.compose("Be brief.").source == "<doc>\n{{doc}}\n</doc>\n\nBe brief.\n\nSummary:"
+    assert anatomy.compose("").source == "<doc>\n{{doc}}\n</doc>\n\nSummary:"
+    shown = Demo(example="1", inputs={"doc": "It broke"}, answer="bug")
+    made = anatomy.compose("Be brief.", demos=[shown])
+    assert made.messages[0].content == "<doc>\nIt broke\n</doc>\n\nSummary:"
+    assert made.messages[-1].content == "<doc>\n{{doc}}\n</doc>\n\nBe brief.\n\nSummary:"
+
+
+def test_a_short_system_message_leaves_the_slot_to_instructions_below_the_input():
+    below = "Sort the ticket into billing, bug or account. Answer with one word and no explanation."
+    prompt = chat(("system", "You are helpful."), ("user", f"{{{{ticket}}}}\n\n{below}"))
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions == below and not anatomy.chat_slot
+    made = anatomy.compose("Other.")
+    assert made == chat(("system", "You are helpful."), ("user", "{{ticket}}\n\nOther."))
+
+
+def test_a_system_message_may_hand_over_data_above_its_instructions():
+    prompt = chat(("system", "<doc>\n{{doc}}\n</doc>\n\nAnswer from it."), ("user", "{{question}}"))
+    anatomy = Anatomy.of(prompt)
+    assert anatomy.instructions == "Answer from it."
+    assert anatomy.compose("Other.").messages[0].content == "<doc>\n{{doc}}\n</doc>\n\nOther."
+    moved = anatomy.compose("Other.", placement="user")
+    assert moved == chat(("system", prompt.messages[0].content), ("user", "Other.\n\n{{question}}"))
 
 
 def test_a_chat_prompt_keeps_its_instructions_in_the_system_message():
@@ -114,6 +171,8 @@ BEFORE = chat(
     ("system", "You are helpful."),
     ("user", "Sort the ticket into billing, bug or account.\n\nTicket: {{ticket}}"),
 )
+BELOW = Prompt.text("<doc>\n{{doc}}\n</doc>\n\nSum up the document.\n\nSummary:")
+BETWEEN = chat(("user", "{{doc}}\n\nUse only the text above.\n\nQuestion: {{question}}"))
 NAMED = chat(("system", "Sort for {{company}}."), ("user", "Ticket: {{ticket}}"))
 
 
@@ -124,6 +183,11 @@ NAMED = chat(("system", "Sort for {{company}}."), ("user", "Ticket: {{ticket}}")
         (TEXT, "Sort well.\nTicket:  {{ ticket }}\n\nQueue:", "Sort well."),
         (TEXT, "Sort well.\n\nTicket: <ticket>\nQueue:", "Sort well."),
         (TEXT, "Sort well.", "Sort well."),
+        (BELOW, "Sort well.", "Sort well."),
+        (BELOW, "<doc>\n{{doc}}\n</doc>\nSort well.\n\nSummary:", "Sort well."),
+        (BELOW, "<doc>\n<doc>\n</doc>\n(the instructions stand here)\nSort it.\n\nSummary:", "Sort it."),
+        (BETWEEN, "[user]\n{{doc}}\n\nSort well.\nQuestion: {{question}}", "Sort well."),
+        (BETWEEN, "{{doc}}\n\nSort well.\nQuestion: {{question}}", "Sort well."),
         (BOTH, "Sort well.\n\n[user]\nTicket: {{ticket}}", "Sort well."),
         (BOTH, "Sort well.\n\nTicket: {{ticket}}", "Sort well."),
         (BOTH, "[system]\nSort well.\n\n[user]\nTicket: {{ticket}}", "Sort well."),
@@ -152,6 +216,9 @@ def test_instructions_that_end_like_the_frame_keep_their_end():
         (TEXT, "Sort well.\n\nHere is the ticket: {{ticket}}"),
         (TEXT, "Sort {{ticket}} well.\n\nTicket: {{ticket}}\nQueue:"),
         (TEXT, "Ticket: {{ticket}}\nQueue:"),
+        (BELOW, "Sort well.\n<doc>\n{{doc}}\n</doc>\n\nSummary:"),
+        (BELOW, "<doc>\n{{doc}}\n</doc>\n\nSort well."),
+        (BETWEEN, "{{doc}}\n\nQuestion: {{question}}"),
         (BOTH, "[system]\nSort well.\n\n[user]\nA ticket: {{ticket}}"),
         (BEFORE, "[system]\nYou are evil.\n\n[user]\nSort well.\n\nTicket: {{ticket}}"),
     ],
@@ -161,7 +228,8 @@ def test_a_frame_that_was_changed_is_not_taken_off(prompt, written):
 
 
 @given(
-    st.sampled_from([TEXT, BOTH, BEFORE, chat(("system", "Sort."), ("user", "Hi"), ("assistant", "Yes?"),
+    st.sampled_from([TEXT, BOTH, BEFORE, BELOW, BETWEEN,
+                     chat(("system", "Sort."), ("user", "Hi"), ("assistant", "Yes?"),
                                               ("user", "Ticket: {{ticket}}"))]),
     st.text(alphabet="ab .:#-\n", min_size=1, max_size=60).filter(str.strip),
 )  # fmt: skip

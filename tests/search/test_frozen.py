@@ -16,11 +16,13 @@ CHAT = chat(("system", "Sort."), ("user", "Ticket: {{ticket}}\nQueue:"))
 TURNS = chat(
     ("system", "Sort for {{company}}."), ("user", "Ready?"), ("assistant", "Yes."), ("user", "{{ticket}}")
 )
+BELOW = Prompt.text("<t>\n{{ticket}}\n</t>\n\nSort the ticket into a queue.\n\nQueue:")
+BETWEEN = chat(("user", "{{company}}\n\nSort the ticket into a queue.\n\nTicket: {{ticket}}"))
 SHOWN = Demo(example="1", inputs={"ticket": "It broke", "company": "us"}, answer="bug")
 
 
 @given(
-    st.sampled_from([TEXT, CHAT, TURNS]),
+    st.sampled_from([TEXT, CHAT, TURNS, BELOW, BETWEEN]),
     st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"])),
     st.booleans(),
     st.booleans(),
@@ -48,6 +50,20 @@ FRAME = "Ticket: {{ticket}}\nQueue:"
 )
 def test_says_what_is_broken_in_a_text(text, reason):
     assert reason in (Frozen(TEXT).broken(Prompt.text(text)) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Sort it.\n\nQueue:", "lost the placeholder {{ticket}}"),
+        ("<t>\n{{ticket}}\n</t>\n\nSort it.", "changes the fixed part"),
+        ("<t>\n{{ticket}}\n</t>Sort it.\n\nQueue:", "changes the fixed part"),
+        ("Sort it.\n\n<t>\n{{ticket}}\n</t>\n\nQueue:", "changes the fixed part"),
+        ("<t>\n{{ticket}}\n</t>\n\nSort {{ticket}}.\n\nQueue:", "writes {{ticket}} itself"),
+    ],
+)
+def test_says_what_is_broken_in_a_text_with_its_instructions_below(text, reason):
+    assert reason in (Frozen(BELOW).broken(Prompt.text(text)) or "")
 
 
 @pytest.mark.parametrize(
