@@ -90,14 +90,15 @@ class Profile:
 
     @property
     def left_out(self) -> str:
-        """How many rows were dropped for which reason; empty: none was."""
-        return _counts(self.dropped)
+        """What became no Example, and why; empty: nothing."""
+        undecided = {"inputs whose right answers contradict each other": self.undecided}
+        return _counts({**self.dropped, **(undecided if self.undecided else {})})
 
     def lines(self) -> list[str]:
         """For a terminal, one fact per line."""
         lines = [f"{self.source}: {self.read} read, {self.kept} kept"]
         if self.dropped:
-            lines.append(f"dropped: {self.left_out}")
+            lines.append(f"dropped: {_counts(self.dropped)}")
         if self.duplicates:
             merged = f"merged: {self.duplicates} with inputs already seen"
             lines.append(merged + (f" ({self.conflicts} had different answers)" if self.conflicts else ""))

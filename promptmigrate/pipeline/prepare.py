@@ -285,8 +285,7 @@ def check_guardrails(config: Config, scorers: Sequence[str]) -> None:
 
 def check_dataset(harvested: Harvest) -> Dataset:
     """The Dataset; DataError unless every split of it can be used."""
-    dataset = harvested.dataset
-    if not len(dataset):
+    if not len(dataset := harvested.dataset):
         raise DataError(f"no usable row: {harvested.profile.left_out or 'there is none'}")
     check_size(dataset)
     if not dataset.split("train") or not dataset.split("validation"):

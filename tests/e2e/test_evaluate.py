@@ -54,5 +54,5 @@ def test_why_no_row_is_usable_is_told_also_where_nothing_else_is(server: Foreign
     for command in ("evaluate", "migrate"):
         result = work.run(command, path, "--json", "--quiet")
         assert result.code == 2
-        assert "no usable row: 2 " in result.err
+        assert "no usable row: 1 inputs whose right answers contradict each other" in result.err
     assert server.calls == 0
