@@ -50,8 +50,10 @@ class Generations:
         state.table.charge(1)
         nothing = Report(clusters=(), passed=(), notes=())
         job = Job(parent=parent, report=nothing, mode="hints", draws=(state.problem.seed, "hints"))
-        made, refused = self._sift(self._writer.write([job], tried=()))
-        return [candidate for candidate in made if candidate], refused
+        found, refused = self._sift(self._writer.write([job], tried=()))
+        made = [candidate for candidate in found if candidate]
+        state.rewrites += len(made)
+        return made, refused
 
     def propose(self, jobs: Sequence[Job]) -> tuple[list[Candidate | None], list[CandidateRecord]]:
         """One reflection call for each job, all at a time: its candidate, if the guard lets it pass.
@@ -207,6 +209,7 @@ class Generations:
         while children and not state.table.affordable(children, rows):
             children = children[:-1]
         state.table.measure(children, rows)
+        state.tried += len(children)
         for child in children:
             self._tried_on[child.key] = rows
             state.hopes[child.key] = state.hope(parent) + choice.hoped(state.table, child, parent, trial)

@@ -150,6 +150,7 @@ class Mending:
         children = self._written([job for _, job, _ in running])
         for (chain, _, rows), child in zip(running, children, strict=True):
             chain.allowance -= 2
+            state.tried += child is not None
             if child is None:
                 chain.stale += 1
             elif self._mended(chain, child, rows):

@@ -22,6 +22,8 @@ _BACK = 2 / 3
 """The pace is taken from this share of the calls so far until now."""
 _ROWS = 30
 """Validation rows from which an incumbent's mean is looked at."""
+_TRIED = 3
+"""Rewrites below which their failure says nothing of the target model, where others came to nothing."""
 _SLOWER = 1.25
 """By how much the fastest prompt may be over the limit on latency: the next one may answer shorter."""
 
@@ -74,7 +76,9 @@ class Reach:
         far = quality is not None and quality < state.goal - FAR
         last = "the last round" if stale == 1 else f"the last {stale} rounds"
         rounds = (
-            "no rewrite mended a failure" if state.hopeless else f"{last} of rewriting brought no improvement"
+            f"no rewrite mended a failure ({state.tried} were tried)"
+            if state.hopeless
+            else f"{last} of rewriting brought no improvement"
         )
         where = f"the best prompt is at {quality or 0:.2f} where production is at {state.goal:.2f}"
         if self._unheard:
@@ -88,6 +92,12 @@ class Reach:
                 "budget",
                 f"after {state.table.calls} of {state.problem.calls} calls the rest pays for a last "
                 f"comparison only{f'; {where}' if far else ''}",
+            )
+        elif far and state.refused and state.tried < _TRIED:
+            state.story.stop(
+                "no_improvement",
+                f"only {state.rewrites} rewrite{'s' * (state.rewrites > 1)} could be tried, the last was "
+                f"refused because {state.refused}; {where}",
             )
         elif far:
             state.story.stop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from promptmigrate.search.combine import unrepeated
 from promptmigrate.search.contract import Contract
 from promptmigrate.search.failures import Report, keep_text, known_text, render
 from promptmigrate.search.hints import hints_for
-from promptmigrate.search.text import one_line, tokens_of
+from promptmigrate.search.text import length, one_line, tokens_of
 
 Mode: TypeAlias = Literal["all", "focus", "rewrite", "review", "merge", "hints"]
 _THREADS = 8
+_WORDS = 800
+"""Words that instructions may have, unless they have more already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +189,9 @@ class Writer:
     def _words(self, parent: Candidate) -> int:
         fixed = tokens_of(parent.anatomy.compose("", demos=parent.demos))
         room = max(50, self._problem.max_prompt_tokens - fixed)
-        return min(800, int(0.6 * room) // 10 * 10)
+        # A long prompt may stay as long as it is: what it says is needed.
+        most = max(_WORDS, math.ceil(length(parent.instructions)))
+        return min(most, int(0.6 * room)) // 10 * 10
 
     def _proposal(self, job: Job, reply: tuple[str, str] | None) -> Proposal:
         if reply is None:

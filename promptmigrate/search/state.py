@@ -28,8 +28,9 @@ FRESH_FROM = 400
 """Rows of a search from which races begin on new rows, for which the incumbent has to be paid again."""
 SURE, VAIN = 0.2, 0.6
 """Probabilities that the best challenger is no better, below and above which a race is settled."""
-_TRIED = 3
-"""Rewrites from which on it can be said that none helps, where others came to nothing."""
+_VAIN, _MOST_VAIN, _ROWS_A_REWRITE = 9, 24, 100
+"""Rewrites that have to be tried in vain before a search gives up: one for so many of its rows, in these
+bounds. Were one rewrite in ten of use, 9 would all miss with a chance of 39 %, 24 with one of 8 %."""
 ENOUGH = 10
 """Rows that a race asks before it is found vain."""
 
@@ -67,6 +68,8 @@ class State:
         """Whether any rewrite has gained on the failures that it was written from."""
         self.rewrites = 0
         """How many rewrites were fit to be tried."""
+        self.tried = 0
+        """How many of them were asked the failures that they were written from."""
         self.refused = ""
         """Why the last one that was not fit was none."""
         self.story = Story(problem, self.table, self.validation)
@@ -229,10 +232,11 @@ class State:
     def hopeless(self) -> bool:
         """Whether the best seed is less than halfway to the goal and no rewrite has mended a failure.
 
-        A small search has nothing to save by giving up; and where the reflection model failed, so that hardly
-        a rewrite was tried, the target model is not to blame.
+        A small search has nothing to save by giving up, and a large one can pay for more rewrites; where the
+        reflection model failed, so that hardly one was tried, the target model is not to blame.
         """
-        if self.plan.rows < FRESH_FROM or (self.refused and self.rewrites < _TRIED):
+        wanted = min(_MOST_VAIN, max(_VAIN, self.plan.rows // _ROWS_A_REWRITE))
+        if self.plan.rows < FRESH_FROM or self.tried < wanted:
             return False
         quality = self.table.mean(self.incumbent, self.validation)
         return not self.improved and not self.mended and quality is not None and quality < 0.5 * self.goal

@@ -31,11 +31,44 @@ def deaf(share):
     return world
 
 
-@pytest.mark.parametrize("calls", [500, 1000, 3000])
-def test_a_model_that_no_rewrite_helps_is_given_up_after_one_round(calls):
-    result, _ = search(worlds.hopeless(), calls, goal=0.95)
-    assert result.code == "unreachable" and "no rewrite mended a failure" in result.stopped
+def test_a_model_that_no_rewrite_helps_is_given_up_and_how_many_were_tried_is_said():
+    result, _ = search(worlds.hopeless(), 500, goal=0.95)
+    told = re.search(r"no rewrite mended a failure \((\d+) were tried\)", result.stopped)
+    assert result.code == "unreachable" and told is not None and int(told[1]) >= 9
+    tried = [
+        c for g in result.generations for c in g.candidates if c.origin.startswith("proposal") and c.rows
+    ]
+    assert int(told[1]) >= len({c.variant.digest for c in tried})
     assert result.calls <= 350
+
+
+@pytest.mark.parametrize(("calls", "most"), [(1000, 400), (3000, 750)])
+def test_a_larger_budget_gives_up_after_more_and_leaves_most_of_it(calls, most):
+    result, _ = search(worlds.hopeless(), calls, goal=0.95)
+    assert result.code == "unreachable" and result.calls <= most
+
+
+def test_a_large_budget_is_not_given_up_for_an_editor_that_finds_the_rules_late():
+    world = coded(silent=0)
+    writes, turns = world.editor, iter(range(10**6))
+
+    def editor(text, turn):
+        number = next(turns)
+        vain = f"```\n{world.prompt.messages[0].content}\nHint {number}{number}: be careful {number}.\n```"
+        return writes(text, turn) if number >= 24 else vain
+
+    world.editor = editor
+    result, _ = search(world, 3000, goal=0.95, may_change=frozenset({"instructions"}))
+    assert result.code != "unreachable" and world.true_quality(result.best) > 0.9
+
+
+def test_a_few_rewrites_that_could_be_tried_say_nothing_of_the_model():
+    world = coded(silent=0)
+    turns, instructions = iter(range(10**6)), world.prompt.messages[0].content
+    world.editor = lambda text, turn: f"```\n{instructions}\nBe careful.\n```" if next(turns) < 2 else None
+    result, _ = search(world, 1000, goal=0.95, may_change=frozenset({"instructions"}))
+    assert result.code == "no_improvement"
+    assert "only 1 rewrite could be tried, the last was refused because" in result.stopped
 
 
 def coded(silent):

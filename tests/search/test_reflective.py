@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -264,3 +265,15 @@ def test_demos_are_tried_on_the_original_and_on_the_contract():
     origins = {c.origin for c in result.generations[0].candidates}
     assert any(o.startswith("original + ") for o in origins)
     assert any("contract" in o and o.endswith("demos") for o in origins)
+
+
+def test_the_editor_of_a_long_prompt_may_leave_it_as_long_as_it_is():
+    world = worlds.tickets()
+    rules = " ".join(f"Rule {n} is that topic {n} is nothing special." for n in range(300))
+    first, *rest = world.prompt.messages
+    world.prompt = replace(
+        world.prompt, messages=(replace(first, content=f"{first.content}\n\n{rules}"), *rest)
+    )
+    search(world, 150, max_prompt_tokens=2 * tokens_of(world.prompt))
+    asked = [int(said[1]) for text in world.requests if (said := re.search(r"Use at most (\d+) words", text))]
+    assert asked and min(asked) >= 2700
