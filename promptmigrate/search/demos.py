@@ -14,8 +14,13 @@ from promptmigrate.types import Example
 _LEAD = re.compile(r"(?:[:=#>\n]|\b(?:is|are))[\s\"'`*_(\[{<$]*\Z")
 """What may stand between other words and an answer that they lead to."""
 _PART_OF_NUMBER = re.compile(r"(?:[-\u2212]|\d[.,]?)\Z")
-_WORKING = 8
-"""Words before an answer from which on they are taken for working that ends with it."""
+_SENTENCE = 3
+"""Words before an answer from which on they are taken for a sentence, or working, that ends with it."""
+_DENIES = frozenset({
+    "no", "not", "non", "never", "nicht", "kein", "keine", "keinen", "pas", "ni", "não", "nie", "geen", "niet",
+    "не",
+})  # fmt: skip
+"""Words right before an answer that turn it into its opposite."""
 
 
 def usable(examples: Sequence[Example]) -> list[tuple[Example, Demo]]:
@@ -77,9 +82,18 @@ def _agrees(text: str, expected: object, reference: str) -> bool:
         return words(text) == words(reference)
     if text[0].isdigit() and _PART_OF_NUMBER.search(before):
         return False
-    # "not spam" does not say "spam": a short line ends with the answer only where something leads to it.
+    # "not spam" does not say "spam", nor "billing, account" "account".
     lead = words(before)
-    return not lead or bool(_LEAD.search(before)) or (len(lead) >= _WORKING and not before[-1].isalnum())
+    return (
+        not lead
+        or bool(_LEAD.search(before))
+        or (
+            len(lead) >= _SENTENCE
+            and lead[-1] not in _DENIES
+            and before[-1].isspace()
+            and before.rstrip()[-1].isalnum()
+        )
+    )
 
 
 def choose(
