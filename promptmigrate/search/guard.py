@@ -16,6 +16,12 @@ from promptmigrate.types import Example, Prompt
 COPIED_WORDS = 8
 """A run of so many words of a train row in the instructions is a copy of the row."""
 _WHOLE_ROW_WORDS = 5
+_SHINGLE_WORDS = 3
+_EDITED = 0.6
+"""Share of a row's runs of three words that are in a text which has the row with a word changed in it."""
+_FEWEST, _LONGEST = 6, 200
+"""Runs of its own that a row must have to be told by them; words above which an edited row still has a run of
+:data:`COPIED_WORDS`."""
 _BOILERPLATE_SHARE = 0.1
 
 
@@ -99,8 +105,11 @@ class _Copies:
         most = max(3, round(_BOILERPLATE_SHARE * len(train)))
         pieces: Counter[tuple[str, ...]] = Counter()
         short: Counter[tuple[str, ...]] = Counter()
+        whole: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         for text in (text for example in train for text in _texts(example)):
             found = units(text)
+            if COPIED_WORDS * WORD <= _weight(found) <= _LONGEST * WORD:
+                whole.setdefault(tuple(unit.text for unit in found), set(runs(found, _SHINGLE_WORDS * WORD)))
             if (weight := _weight(found)) >= COPIED_WORDS * WORD:
                 pieces.update(set(runs(found, COPIED_WORDS * WORD)))
             elif weight >= _WHOLE_ROW_WORDS * WORD:
@@ -111,6 +120,15 @@ class _Copies:
         for row, count in short.items():
             if count <= most:
                 self._rows.setdefault(len(row), set()).add(row)
+        shared = Counter(shingle for shingles in whole.values() for shingle in shingles)
+        common = {shingle for shingle, count in shared.items() if count > most}
+        for prompt in exempt:
+            said = units("\n".join(message.content for message in prompt.messages))
+            common.update(runs(said, _SHINGLE_WORDS * WORD))
+        self._edited = {
+            row: own for row, shingles in whole.items() if len(own := shingles - common) >= _FEWEST
+        }
+        """Runs that tell a row, by row."""
         for prompt in exempt:
             said = units("\n".join(message.content for message in prompt.messages))
             self._pieces.difference_update(runs(said, COPIED_WORDS * WORD))
@@ -124,6 +142,10 @@ class _Copies:
         copied = next((run for run in runs(said, COPIED_WORDS * WORD) if run in self._pieces), None)
         for length, rows in self._rows.items():
             copied = copied or next((run for run in ngrams(texts, length) if run in rows), None)
+        if copied is None:
+            shingles = set(runs(said, _SHINGLE_WORDS * WORD))
+            edited = (row for row, own in self._edited.items() if len(own & shingles) >= _EDITED * len(own))
+            copied = next(edited, None)
         return spelled(copied) if copied else None
 
 

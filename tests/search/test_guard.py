@@ -71,6 +71,40 @@ def test_boilerplate_that_many_rows_share_is_not_a_copy():
     assert guard.refuse(candidate(f"Tickets begin with '{greeting}'; skip that.")) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROW.replace("broken", "cracked"),
+        ROW.replace("parcel", "package").upper(),
+        f"If the ticket says '{ROW.replace('a broken', 'some damaged')}', answer shipping.",
+        "| parcel | " + " | ".join(ROW.replace("and", "or").split()) + " |",
+    ],
+)
+def test_a_row_with_a_word_changed_is_a_copy(guard, text):
+    assert "copies a training row" in (guard.refuse(candidate(f"Sort the ticket. {text}")) or "")
+
+
+def test_a_chinese_row_with_a_character_changed_is_a_copy():
+    row = "我的包裹上周已经到了，但是盖子坏了，还少了两个螺丝。"
+    guard = Guard(PROMPT, max_tokens=500, train=[example({"ticket": row})])
+    edited = row.replace("上周", "昨天").replace("两个", "几个")
+    assert "copies a training row" in (guard.refuse(candidate(f"例如：{edited}")) or "")
+    assert guard.refuse(candidate("如果包裹到了但是有东西坏了或者少了，就选物流。")) is None
+
+
+def test_a_rule_on_what_rows_say_is_no_copy(guard):
+    rule = "A parcel that arrived with something broken or missing, such as a lid or screws, is shipping."
+    assert guard.refuse(candidate(f"Sort the ticket. {rule}")) is None
+
+
+def test_rows_that_differ_in_a_number_from_what_the_prompt_says_are_no_copies():
+    said = "Dear support team, I am writing to you today about my order number"
+    rows = [example({"ticket": f"{said} {i}{i}"}) for i in range(30)]
+    prompt = Prompt.text(f"Tickets begin with '{said}'. Sort them.\n\n{{{{ticket}}}}")
+    guard = Guard(prompt, max_tokens=500, train=rows)
+    assert guard.refuse(candidate(f"Tickets begin with '{said}'. Sort them well.", prompt)) is None
+
+
 def test_json_braces_in_instructions_pass(guard):
     assert guard.refuse(candidate('Answer like {"a": {"b": 1}}.')) is None
 
