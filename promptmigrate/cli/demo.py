@@ -109,7 +109,7 @@ def _play(folder: Path, store: str, uri: str, listener: ConsoleListener) -> None
 def _tickets() -> list[Row]:
     from promptmigrate.simulate import worlds
 
-    return worlds()["triage"].rows(_CALLS, seed=13)
+    return worlds()["triage"].rows(_CALLS, seed=11)
 
 
 def _write_app_route(path: Path, store: str, uri: str) -> None:

@@ -17,8 +17,8 @@ _PART_OF_NUMBER = re.compile(r"(?:[-\u2212]|\d[.,]?)\Z")
 _SENTENCE = 3
 """Words before an answer from which on they are taken for a sentence, or working, that ends with it."""
 _DENIES = frozenset({
-    "no", "not", "non", "never", "nicht", "kein", "keine", "keinen", "pas", "ni", "não", "nie", "geen", "niet",
-    "не",
+    "no", "not", "non", "never", "nicht", "kein", "keine", "keinen", "pas", "ni", "não", "nie",
+    "geen", "niet", "не",
 })  # fmt: skip
 """Words right before an answer that turn it into its opposite."""
 
