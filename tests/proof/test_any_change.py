@@ -39,7 +39,7 @@ def lines(parsed, name):
     return list(parsed[name]) if isinstance(parsed[name], dict) else list(range(len(parsed[name])))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_change_of_a_number_row_or_text_is_found_and_named(data):
     """Whatever the entry, costs, latencies and other candidates among them; the manifest's hashes fit."""
